@@ -1,0 +1,74 @@
+"""agentclust sorts images by a criterion given in plain words.
+
+Imports run downward: ``cli`` → ``service`` → ``tools`` → ``ictc | paper`` → ``models | captioners |
+datasets | metrics | report`` → ``run | cache`` → ``config | prompts`` → ``types`` → ``errors``.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from agentclust.types import Clustering
+
+__version__ = version("agentclust")
+__all__ = ["Clustering", "cluster"]
+
+
+def cluster(
+    images: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    *,
+    criterion: str,
+    n_clusters: int | str = "auto",
+    out: str | os.PathLike[str] | None = None,
+    quiet: bool = True,
+    **settings: Any,
+) -> Clustering:
+    """Cluster images by a criterion in plain words.
+
+    Args:
+        images: A folder, a manifest, a registered dataset, or a sequence of image files.
+        criterion: What to group by, for example ``"mood"``.
+        n_clusters: How many clusters, or ``"auto"``.
+        out: The run directory, new or empty; by default one below ``runs``.
+        quiet: Whether to show no progress on standard error.
+        **settings: Any other field of `agentclust.config.RunConfig` (``llm``, ``vlm``, ``mode``,
+            ``seed``, …) or of `agentclust.config.ModelConfig` (``base_url``, …).
+
+    Returns:
+        The result; its ``run`` is the folder with captions, labels, names and the report.
+
+    Raises:
+        agentclust.errors.AgentclustError: With what is wrong, why, and the next step.
+    """
+    from agentclust import datasets, service
+    from agentclust.config import make_config
+    from agentclust.progress import Reporter
+
+    if isinstance(images, str | os.PathLike):
+        source, dataset = os.fspath(images), None
+    else:
+        source, dataset = "files", datasets.from_files(images)
+    values = {
+        "dataset": source,
+        "criterion": criterion,
+        "n_clusters": n_clusters,
+        "llm": settings.pop("llm", None) or service.default_llm(),
+        **settings,
+    }
+    config = make_config(values)
+    folder = Path(out) if out else service.free_folder([criterion])
+    return service.start([config], folder, dataset, Reporter(quiet=quiet))[0]
+
+
+def __getattr__(name: str) -> Any:
+    # a lazy import: `agentclust --help` should not wait for numpy
+    if name == "Clustering":
+        from agentclust.types import Clustering
+
+        return Clustering
+    raise AttributeError(name)

@@ -1,0 +1,29 @@
+"""Captioners: what turns an image into text without being a chat model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+from agentclust import plugins
+
+
+class Captioner(Protocol):
+    """Describes an image without knowing the criterion, so that criteria share its captions."""
+
+    identity: str  # name, version and weights: whatever decides a caption
+
+    def caption(self, image: Path) -> str:
+        """One plain sentence about the image."""
+        ...
+
+
+def load_captioner(name: str) -> Captioner | None:
+    """The captioner of that name; None where it names none, so it is a chat model.
+
+    Raises:
+        MissingExtra: The captioner needs an optional dependency that is not installed.
+    """
+    if name not in plugins.names("captioners"):
+        return None
+    return plugins.find("captioners", name)()  # type: ignore[no-any-return]

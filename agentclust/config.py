@@ -1,0 +1,176 @@
+"""The settings of a run: checked once, frozen, and written into run.json."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from agentclust.errors import InputError
+from agentclust.plugins import unknown
+
+
+class ModelConfig(BaseModel):
+    """One model and how to run it. Settings that its backend does not know are ignored by it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: str = Field(description="PROVIDER:NAME, a name from `models list`, or module:Class")
+    temperature: float = Field(0.0, ge=0, le=2)
+    # an endpoint
+    base_url: str | None = Field(None, description="an OpenAI-compatible endpoint")
+    api_key_env: str = Field("OPENAI_API_KEY", description="variable that holds the key")
+    concurrency: int = Field(8, ge=1, le=512, description="requests side by side")
+    timeout: float = Field(60.0, gt=0, description="seconds a request may take")
+    max_retries: int = Field(5, ge=0, description="after 429, 5xx, time-outs, lost connections")
+    image_edge: int = Field(512, ge=32, description="longest side of images sent, pixels")
+    # in process
+    mmproj: Path | None = Field(None, description="vision projector of a LLaVA-style GGUF")
+    n_ctx: int = Field(4096, ge=256, description="context window, tokens")
+    n_gpu_layers: int = Field(-1, ge=-1, description="GGUF layers on the GPU, -1 for all")
+    n_threads: int | None = Field(None, ge=1, description="CPU threads, default all cores")
+    device_map: str = Field("auto", description="transformers: where layers go")
+    load_in_4bit: bool = Field(False, description="transformers: bitsandbytes NF4 weights")
+    batch_size: int = Field(8, ge=1, description="transformers: samples a forward pass")
+
+
+class RunConfig(BaseModel):
+    """Everything that decides the outcome of a run."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    dataset: str
+    criterion: str
+    n_clusters: int | Literal["auto"] = "auto"
+    method: str = "ictc"
+    mode: Literal["default", "paper"] = "default"
+    vlm: ModelConfig = ModelConfig(model="builtin")
+    llm: ModelConfig
+    seed: int = Field(0, ge=0)
+    max_calls: int | None = Field(None, ge=1)
+    prompts: Path | None = Field(None, description="folder whose templates replace ours")
+    cache: bool = Field(True, description="look up answers that were paid for before")
+    paper_min_count: int = Field(
+        15, ge=0, description="mode=paper: raw labels seen at most this often are dropped"
+    )
+
+    @field_validator("vlm", "llm", mode="before")
+    @classmethod
+    def _model_by_name(cls, value: Any) -> Any:
+        return {"model": value} if isinstance(value, str) else value
+
+    @field_validator("criterion")
+    @classmethod
+    def _criterion_says_something(cls, value: str) -> str:
+        value = " ".join(value.split())
+        if not any(char.isalnum() for char in value):
+            raise ValueError("is empty; say in plain words what to group by, for example 'mood'")
+        if len(value) > 500:
+            raise ValueError("is longer than 500 characters; say it in a sentence")
+        return value
+
+    @field_validator("n_clusters")
+    @classmethod
+    def _at_least_two(cls, value: int | str) -> int | str:
+        if isinstance(value, int) and value < 2:
+            raise ValueError("is less than 2; ask for at least 2 clusters, or 'auto'")
+        return value
+
+
+def make_config(
+    values: Mapping[str, Any], settings: Sequence[str] = (), file: Path | None = None
+) -> RunConfig:
+    """A config from a YAML file, overridden by ``key=value`` settings and by `values`.
+
+    A key of `ModelConfig` alone (``base_url=…``) sets it for both models; ``llm.base_url=…`` for
+    one.
+
+    Raises:
+        InputError: A file that cannot be read, an unknown key, or a value that does not fit.
+    """
+    merged: dict[str, Any] = _read_yaml(file) if file else {}
+    for key, value in values.items():
+        _put(merged, key, value)
+    for setting in settings:
+        key, equals, text = setting.partition("=")
+        if not equals:
+            raise InputError(setting, "is not KEY=VALUE", "write for example --set mode=paper")
+        _put(merged, key.strip(), yaml.safe_load(text) if text else None)
+    try:
+        return RunConfig(**merged)
+    except ValidationError as error:
+        raise _first_problem(error) from None
+
+
+def _read_yaml(file: Path) -> dict[str, Any]:
+    try:
+        values = yaml.safe_load(file.read_text("utf-8")) or {}
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise InputError(
+            file, f"cannot be read ({error})", "give a YAML file of settings"
+        ) from None
+    if not isinstance(values, dict):
+        raise InputError(file, "is not a YAML mapping", "write one 'key: value' a line")
+    for key in values:
+        if key not in RunConfig.model_fields:
+            raise unknown("setting", str(key), RunConfig.model_fields)
+    return cast("dict[str, Any]", values)
+
+
+def _put(merged: dict[str, Any], key: str, value: Any) -> None:
+    """Set a plain, dotted or shared key in the nested mapping."""
+    head, _, rest = key.partition(".")
+    if head in ("vlm", "llm"):
+        current = merged.get(head) or {}
+        current = {"model": current} if isinstance(current, str) else dict(current)
+        field = rest or "model"
+        if field not in ModelConfig.model_fields:
+            raise unknown(f"setting of {head}", field, ModelConfig.model_fields)
+        if rest or isinstance(value, str):
+            current[field] = value
+            value = current
+        merged[head] = value
+    elif key in RunConfig.model_fields:
+        merged[key] = value
+    elif key in ModelConfig.model_fields:
+        for model in ("vlm", "llm"):
+            if model == "vlm" and not merged.get("vlm"):
+                _put(merged, "vlm.model", "builtin")
+            _put(merged, f"{model}.{key}", value)
+    else:
+        known = [*RunConfig.model_fields, *ModelConfig.model_fields]
+        raise unknown("setting", key, known)
+
+
+def _first_problem(error: ValidationError) -> InputError:
+    problem = error.errors()[0]
+    name = ".".join(str(part) for part in problem["loc"] if part not in ("int", "literal['auto']"))
+    why = problem["msg"].removeprefix("Value error, ")
+    value = problem["input"]
+    shown = (
+        repr(value) if isinstance(value, str | int | float | bool | None) else type(value).__name__
+    )
+    if problem["type"] == "missing":
+        return InputError(name, "is not given", f"pass --{name.split('.')[0].replace('_', '-')}")
+    why, _, todo = why.partition("; ")
+    return InputError(f"{name}={shown}", why, todo or "see `agentclust run --help`")
+
+
+def names_llm(settings: Sequence[str], file: Path | None) -> bool:
+    """Whether a language model is named by the settings or the file."""
+    keys = {setting.partition("=")[0].strip() for setting in settings}
+    return bool(keys & {"llm", "llm.model"}) or (file is not None and "llm" in _read_yaml(file))
+
+
+def make_model_config(model: str, settings: Sequence[str] = ()) -> ModelConfig:
+    """The config of one model alone.
+
+    Raises:
+        InputError: An unknown setting, or a value that does not fit.
+    """
+    return make_config(
+        {"dataset": "-", "criterion": "-a", "llm": model}, [f"llm.{text}" for text in settings]
+    ).llm

@@ -1,0 +1,52 @@
+"""Errors that say what is wrong, why, and what to do next, in one line."""
+
+from __future__ import annotations
+
+
+class AgentclustError(Exception):
+    """A failure a person can act on.
+
+    Args:
+        what: The value at fault, as the person gave it.
+        why: The reason, in plain words.
+        todo: The next step.
+    """
+
+    exit_status = 1
+
+    def __init__(self, what: object, why: str, todo: str) -> None:
+        super().__init__(" ".join(f"{what}: {why}; {todo}".split()))
+        self.why = why
+
+
+class InputError(AgentclustError):
+    """The call or its input is wrong: nothing was started."""
+
+    exit_status = 2
+
+
+class MissingExtra(InputError):
+    """An optional dependency is not installed."""
+
+    def __init__(self, what: object, extra: str) -> None:
+        super().__init__(
+            what,
+            f"needs the extra {extra!r}, which is not installed",
+            f"run: pip install 'agentclust[{extra}]'",
+        )
+
+
+class ImageProblem(InputError):
+    """One image cannot be used; the run goes on without it."""
+
+
+class ModelError(AgentclustError):
+    """A model failed for good: the run stops and can be resumed."""
+
+
+class RequestRefused(AgentclustError):
+    """A model cannot answer this one request; the others go on."""
+
+
+class RunError(AgentclustError):
+    """A run could not go on: its folder, its budget or its input stopped it."""

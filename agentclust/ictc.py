@@ -1,0 +1,243 @@
+"""The four steps of IC|TC: caption, label, name, assign (Kwon et al., ICLR 2024, algorithm 1).
+
+Each step takes the samples of an open run, appends its results to the run as they come, and skips
+what is there already. Where the paper asks once an image, this asks once a meaning: equal raw
+labels are assigned once, and only labels in doubt go back to the captions. `agentclust.paper`
+holds the published procedure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from agentclust import naming, wording
+from agentclust.cache import key
+from agentclust.captioners import Captioner
+from agentclust.errors import ImageProblem, ModelError
+from agentclust.models.asking import Asker
+from agentclust.types import Choice, Refusal, Reply, Sample
+from agentclust.work import Work
+
+CAPTION_TOKENS = 200
+LABEL_TOKENS = 16
+SURE = 0.5  # a label is assigned as a whole where one name has more than half of the mass
+
+Answers = Iterable[tuple[str, str | Refusal]]
+
+
+def caption(work: Work) -> None:
+    """Step 1: a caption for each image, with the criterion in the prompt where a VLM writes it."""
+    wanted = [s for s in work.samples if s.raw_label is None]
+    rows = work.run.step_rows("captions")
+    todo = [s for s in wanted if s.id not in rows.known]
+    collect(work, "caption", len(wanted), _captions(work, todo), lambda text: {"caption": text})
+
+
+def _captions(work: Work, samples: Sequence[Sample]) -> Iterator[tuple[str, str | Refusal]]:
+    for sample in samples:
+        if sample.caption is not None:
+            yield sample.id, sample.caption
+    seen = [s for s in samples if s.caption is None]
+    if isinstance(work.captioner, Asker):
+        template = work.run.template("caption")
+        requests = [template.render(s, criterion=work.run.config.criterion) for s in seen]
+        for index, reply in work.captioner.complete(requests, CAPTION_TOKENS):
+            yield seen[index].id, reply.text if isinstance(reply, Reply) else reply
+    elif work.captioner is not None:
+        for sample in seen:
+            yield sample.id, _measured(work, work.captioner, sample)
+
+
+def _measured(work: Work, captioner: Captioner, sample: Sample) -> str | Refusal:
+    """The caption of a captioner that knows no criterion: all criteria share it."""
+    answer_key = key(captioner=captioner.identity, image=sample.sha256)
+    stored = work.answers.get(answer_key)
+    if stored is not None:
+        return str(stored["text"])
+    assert sample.file is not None  # a sample without a file has a caption or a raw label
+    try:
+        text = captioner.caption(sample.file)
+    except ImageProblem as problem:
+        return Refusal(problem.why)
+    work.answers.put(answer_key, {"text": text})
+    return text
+
+
+def label(work: Work) -> None:
+    """Step 2a: a raw label for each caption, and the label it counts as."""
+    template = work.run.template("label")
+    criterion = work.run.config.criterion
+    label_captions(
+        work,
+        lambda text: template.render(criterion=criterion, caption=text),
+        LABEL_TOKENS,
+        lambda text: {"raw_label": text.strip(), "label": wording.normalise(text)},
+    )
+
+
+def label_captions(
+    work: Work, ask: Callable[[str], Any], max_tokens: int, row: Callable[[str], Mapping[str, Any]]
+) -> None:
+    """Ask for the raw label of each caption; one that is given is taken."""
+    captions = work.run.step_rows("captions").known
+    rows = work.run.step_rows("labels")
+    known = [s for s in work.samples if s.raw_label is not None or s.id in captions]
+    todo = [s for s in known if s.id not in rows.known]
+
+    def answers() -> Answers:
+        yield from ((s.id, s.raw_label) for s in todo if s.raw_label is not None)
+        asked = [s for s in todo if s.raw_label is None]
+        requests = [ask(captions[s.id]["caption"]) for s in asked]
+        for index, reply in work.llm.complete(requests, max_tokens, stop=["\n"]):
+            yield asked[index].id, reply.text if isinstance(reply, Reply) else reply
+
+    collect(work, "label", len(known), answers(), row)
+
+
+def collect(
+    work: Work, step: str, total: int, answers: Answers, row: Callable[[str], Mapping[str, Any]]
+) -> None:
+    """Append answers to the step's rows as they come; a sample without one keeps the reason.
+
+    Raises:
+        ModelError: Not one sample has an answer.
+    """
+    rows = work.run.step_rows(f"{step}s")
+    with work.paying(step), work.reporter.step(step, total, len(rows.known)) as advance:
+        for sample_id, text in answers:
+            if isinstance(text, Refusal):
+                work.missing[sample_id] = f"no {step}: {text.reason}"
+            elif not text.strip():
+                work.missing[sample_id] = f"no {step}: the model's answer was empty"
+            else:
+                rows.append({"id": sample_id} | dict(row(text.strip())))
+            advance()
+    if total and not rows.known:
+        reason = next(iter(work.missing.values()), f"no {step}")
+        raise ModelError(f"{total} samples", reason, f"check the model of the {step} step")
+
+
+def counted_labels(work: Work) -> tuple[dict[str, str], dict[str, int]]:
+    """The label each sample counts as, by id, and how often each occurs; unknown ones left out."""
+    rows = work.run.step_rows("labels").known
+    raw = {s.id: rows[s.id]["label"] for s in work.samples if s.id in rows}
+    known = {i: text for i, text in raw.items() if not wording.is_unknown(text)}
+    merged = wording.merge_plurals(wording.count(known.values()))
+    labels = {i: merged[text] for i, text in known.items()}
+    return labels, wording.count(labels.values())
+
+
+def name(work: Work) -> None:
+    """Step 2b: the cluster names, the best of several candidate sets (see `agentclust.naming`)."""
+    if work.run.read("clusters.json") is not None:
+        return
+    _, counts = counted_labels(work)
+    with work.paying("name"):
+        candidates = naming.propose(work, counts)
+    best = candidates[0]
+    found = [{"names": c.names, "source": c.source, "score": round(c.score, 4)} for c in candidates]
+    work.run.write(
+        "clusters.json",
+        {"names": best.names, "source": best.source, "labels": counts, "candidates": found},
+    )
+
+
+def assign(work: Work) -> None:
+    """Step 3: a cluster for each sample with a confidence, or the reason why it has none.
+
+    Each distinct raw label is assigned once, by the model's choice among the names and "none of
+    these"; a label that is itself a name needs no question. Samples whose label is unknown or in
+    doubt (no name above `SURE`) are asked again one by one, with their caption.
+    """
+    names: list[str] = work.run.read("clusters.json")["names"]
+    labels, counts = counted_labels(work)
+    rows = work.run.step_rows("assignments")
+    done = {i for i, row in rows.known.items() if row["cluster"] >= 0}
+    todo = [s for s in work.samples if s.id not in done]
+    with (
+        work.paying("assign"),
+        work.reporter.step("assign", len(work.samples), len(done)) as advance,
+    ):
+        settled = _settled_labels(work, counts, names)
+        doubtful = []
+        for sample in todo:
+            text = labels.get(sample.id, "")
+            if text in settled:
+                cluster, confidence = settled[text]
+                rows.append(assignment(sample.id, cluster, names, confidence, "label"))
+                advance()
+            else:
+                doubtful.append(sample)
+        for row in _from_captions(work, doubtful, labels, names):
+            rows.append(row)
+            advance()
+
+
+def _settled_labels(
+    work: Work, counts: Mapping[str, int], names: Sequence[str]
+) -> dict[str, tuple[int, float]]:
+    """Cluster and confidence of every label that the model is sure of."""
+    settled = {text: (names.index(text), 1.0) for text in counts if text in names}
+    asked = [text for text in counts if text not in settled]
+    for index, choice in naming.choose_labels(work, asked, names).items():
+        best = choice.best
+        if best is not None and best < len(names) and choice.probabilities[best] > SURE:
+            settled[asked[index]] = (best, choice.probabilities[best])
+    return settled
+
+
+def _from_captions(
+    work: Work, samples: Sequence[Sample], labels: Mapping[str, str], names: Sequence[str]
+) -> Iterator[dict[str, Any]]:
+    captions = work.run.step_rows("captions").known
+    template = work.run.template("assign")
+    asked = []
+    for sample in samples:
+        if sample.id in captions or sample.id in labels:
+            asked.append(sample)
+        else:
+            reason = work.missing.get(sample.id, "no caption and no label")
+            yield assignment(sample.id, -1, names, 0.0, "", reason)
+    requests = [
+        template.render(
+            criterion=work.run.config.criterion,
+            names=names,
+            label="" if s.id in captions else labels[s.id],
+            caption=captions[s.id]["caption"] if s.id in captions else "",
+        )
+        for s in asked
+    ]
+    for index, choice in work.llm.choose(requests, [*names, naming.NONE]):
+        yield _chosen(asked[index].id, choice, names)
+
+
+def _chosen(sample_id: str, choice: Choice | Refusal, names: Sequence[str]) -> dict[str, Any]:
+    if isinstance(choice, Refusal):
+        return assignment(sample_id, -1, names, 0.0, "", choice.reason)
+    best = choice.best
+    if best is None:
+        reason = "the model answered, twice, with none of the names"
+        return assignment(sample_id, -1, names, 0.0, "", reason)
+    if best == len(names):
+        return assignment(sample_id, -1, names, 0.0, "", "none of the names fits")
+    return assignment(sample_id, best, names, choice.probabilities[best], "caption")
+
+
+def assignment(
+    sample_id: str,
+    cluster: int,
+    names: Sequence[str],
+    confidence: float,
+    by: str,
+    reason: str = "",
+) -> dict[str, Any]:
+    """A row of assignments.jsonl; cluster -1 is unassigned, with the reason."""
+    return {
+        "id": sample_id,
+        "cluster": cluster,
+        "name": names[cluster] if cluster >= 0 else "",
+        "confidence": round(confidence, 4),
+        "by": by,
+        "reason": reason,
+    }

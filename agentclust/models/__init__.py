@@ -1,0 +1,51 @@
+"""Chat models: every one is a LangChain `BaseChatModel`."""
+
+from __future__ import annotations
+
+from langchain_core.language_models import BaseChatModel
+
+from agentclust import plugins
+from agentclust.config import ModelConfig
+from agentclust.errors import InputError
+from agentclust.models import catalogue
+
+__all__ = ["load_model"]
+
+
+def load_model(config: ModelConfig, seed: int = 0) -> BaseChatModel:
+    """The chat model a config names.
+
+    Known are ``fake``, ``openai:NAME``, ``llama-cpp:FILE.gguf``, ``transformers:REPO``, a name
+    from ``agentclust models list``, any ``provider:name`` that LangChain knows, and
+    ``package.module:Class``.
+
+    Raises:
+        InputError: Nobody knows the name, or the model behind it cannot be used.
+        MissingExtra: Its backend is not installed.
+        ModelError: It was found but cannot be loaded.
+    """
+    entry = catalogue.entries().get(config.model)
+    if entry:
+        config = catalogue.located(entry, config)
+    provider, _, name = config.model.partition(":")
+    if provider in plugins.names("models"):
+        return plugins.find("models", provider)(config, name, seed)  # type: ignore[no-any-return]
+    if ":" not in config.model:
+        known = [*catalogue.entries(), *plugins.names("models")]
+        raise plugins.unknown("model", config.model, known)
+    if "." in provider:
+        return plugins.find("models", config.model)(config, name, seed)  # type: ignore[no-any-return]
+    return _langchain_model(config)
+
+
+def _langchain_model(config: ModelConfig) -> BaseChatModel:
+    from langchain.chat_models import init_chat_model
+
+    try:
+        return init_chat_model(
+            config.model, temperature=config.temperature, max_retries=config.max_retries
+        )
+    except (ValueError, ImportError) as error:
+        raise InputError(
+            config.model, f"LangChain cannot load it ({error})", "see `agentclust models list`"
+        ) from None

@@ -1,0 +1,127 @@
+"""The public fake model: scripted or deterministic, for tests and dry runs.
+
+It knows nothing of the steps. Without a script it answers from the words it is given: a list of
+``- word (count)`` lines is answered by its first words, any other text by its last plain word, a
+choice by the option that shares most words with the text.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from langchain_core.callbacks import CallbackManagerForLLMRun
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.outputs import ChatGeneration, ChatResult
+from pydantic import PrivateAttr
+
+from agentclust.config import ModelConfig
+from agentclust.errors import InputError
+from agentclust.types import Choice, Usage
+
+NAMES_ASKED = re.compile(r"\b(\d+) (?:group|cluster|name)s?\b")
+COUNTED = re.compile(r"^- (.+) \((\d+)\)$", re.MULTILINE)
+FENCED = re.compile(r"<(\w+)>\s*(.*?)\s*</\1>", re.DOTALL)
+NONE = re.compile(r"\bnone\b", re.IGNORECASE)
+
+
+class FakeModel(BaseChatModel):
+    """A chat model without weights.
+
+    Args:
+        script: Replies to give in turn, then again from the first; empty for deterministic ones.
+        latency: Seconds an answer takes.
+    """
+
+    script: tuple[str, ...] = ()
+    latency: float = 0.0
+    batch_size: int = 1
+    fingerprint: str = "fake-1"
+    _turn: int = PrivateAttr(default=0)
+
+    @property
+    def _llm_type(self) -> str:
+        return "agentclust-fake"
+
+    def _generate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        if self.latency:
+            time.sleep(self.latency)
+        text = self._next_reply() if self.script else answer(_text(messages))
+        usage = _count(messages, text)
+        message = AIMessage(
+            text,
+            usage_metadata={
+                "input_tokens": usage.prompt_tokens,
+                "output_tokens": usage.completion_tokens,
+                "total_tokens": usage.prompt_tokens + usage.completion_tokens,
+            },
+        )
+        return ChatResult(generations=[ChatGeneration(message=message)])
+
+    def choose(self, prompts: Sequence[list[BaseMessage]], options: Sequence[str]) -> list[Choice]:
+        """A distribution over the options for each prompt."""
+        if self.latency:
+            time.sleep(self.latency * len(prompts))
+        return [
+            Choice(_overlaps(self._next_reply() if self.script else _text(p), options), _count(p))
+            for p in prompts
+        ]
+
+    def _next_reply(self) -> str:
+        reply = self.script[self._turn % len(self.script)]
+        self._turn += 1
+        return reply
+
+
+def answer(text: str) -> str:
+    """The deterministic reply to a text."""
+    counted = COUNTED.findall(text)
+    if counted:
+        asked = NAMES_ASKED.search(text)
+        wanted = int(asked[1]) if asked else len(counted)
+        return "\n".join(word for word, _ in counted[:wanted])
+    return _last_word(text)
+
+
+def _last_word(text: str) -> str:
+    fenced = FENCED.findall(text)
+    words = re.findall(r"[^\W\d_]{3,}", fenced[-1][1] if fenced else text)
+    return str(words[-1]).lower() if words else "something"
+
+
+def _overlaps(text: str, options: Sequence[str]) -> tuple[float, ...]:
+    fenced = FENCED.findall(text)
+    words = set(re.findall(r"\w+", (fenced[-1][1] if fenced else text).lower()))
+    shared = [len(words & set(re.findall(r"\w+", option.lower()))) for option in options]
+    if not any(shared):
+        shared = [1 if NONE.search(option) else 0 for option in options]
+    weights = [8.0**count for count in shared]
+    return tuple(weight / sum(weights) for weight in weights)
+
+
+def _text(messages: Sequence[BaseMessage]) -> str:
+    return str(messages[-1].text)
+
+
+def _count(messages: Sequence[BaseMessage], reply: str = "") -> Usage:
+    prompt = sum(len(str(message.text).split()) for message in messages)
+    return Usage(1, prompt, 0, len(reply.split()))
+
+
+def build(config: ModelConfig, name: str, seed: int) -> FakeModel:
+    """``fake`` answers deterministically; ``fake:SECONDS`` does so after a wait."""
+    try:
+        return FakeModel(latency=float(name or 0))
+    except ValueError:
+        raise InputError(
+            config.model, "the fake model takes a wait in seconds", "write fake or fake:0.1"
+        ) from None

@@ -1,0 +1,157 @@
+"""Cluster names out of counted raw labels: several candidate sets, kept by what they tell.
+
+A set of names is good when knowing an image's cluster tells most about its raw label: clusters of
+even size that the labels fall into without doubt. That is the mutual information between label and
+cluster, as in regularised information maximisation (Krause, Perona and Gomes, NIPS 2010, eq. 2),
+with the model's own choices as the conditional distribution. It is in nats and at most log K. It
+sees no true label.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agentclust import wording
+from agentclust.errors import RunError
+from agentclust.types import Choice, Reply
+from agentclust.work import Work
+
+NONE = "none of these"
+CHECKED = 80  # most frequent labels that a candidate set is judged by
+HINTS = ("", " of broad kinds", " of common kinds")
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One set of names, where it comes from, and its score in nats."""
+
+    names: tuple[str, ...]
+    source: str
+    score: float
+
+
+def propose(work: Work, counts: Mapping[str, int]) -> list[Candidate]:
+    """Candidate sets of names for the counted labels, best first.
+
+    Raises:
+        RunError: The labels do not give as many names as were asked for.
+    """
+    k = work.run.config.n_clusters
+    usual = wording.common(counts)
+    sets: dict[tuple[str, ...], str] = {}
+    if isinstance(k, int) and len(counts) >= k:
+        sets[tuple(counts)[:k]] = "most frequent labels"
+    if not isinstance(k, int) or len(counts) != k:
+        for names, source in _ask(work, usual, k):
+            sets.setdefault(tuple(_fit(work, names, usual, k)), source)
+    candidates = [
+        Candidate(names, source, information(affinity(work, usual, names), usual))
+        for names, source in sets.items()
+        if len(names) >= 2
+    ]
+    if not candidates:
+        raise RunError(
+            f"{len(counts)} different raw labels",
+            f"do not give {k} distinct names",
+            f"ask for fewer clusters; the labels are: {', '.join(list(counts)[:8])}",
+        )
+    return sorted(candidates, key=lambda candidate: -candidate.score)
+
+
+def _ask(work: Work, counts: Mapping[str, int], k: int | str) -> list[tuple[list[str], str]]:
+    """What the model proposes, once a hint, the labels in another order each time."""
+    template = work.run.template("names")
+    shuffler = random.Random(work.run.config.seed)
+    requests, sources = [], []
+    for turn, hint in enumerate(HINTS):
+        labels = list(counts.items())
+        if turn:
+            shuffler.shuffle(labels)
+        wanted = k if isinstance(k, int) else "as many groups as needed, "
+        requests.append(
+            template.render(criterion=work.run.config.criterion, k=wanted, labels=labels, hint=hint)
+        )
+        sources.append(f"proposal {turn + 1}{hint}")
+    room = 12 * (k if isinstance(k, int) else 30)
+    found = []
+    for index, reply in work.llm.complete(requests, max_tokens=room):
+        if isinstance(reply, Reply):
+            found.append((index, parse(reply.text)))
+    return [(names, sources[index]) for index, names in sorted(found)]
+
+
+def parse(text: str) -> list[str]:
+    """The distinct names in a model's answer: one a line, or separated by commas in one line."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    if len(lines) == 1:
+        lines = lines[0].split(",")
+    names = [wording.normalise(line.partition(" (")[0]) for line in lines]
+    kept = [n for n in names if n and not wording.is_unknown(n) and n != NONE and len(n) <= 40]
+    return list(dict.fromkeys(kept))
+
+
+def _fit(work: Work, names: Sequence[str], counts: Mapping[str, int], k: int | str) -> list[str]:
+    """Exactly `k` names: the ones that hold most images, then the labels that none of them holds."""
+    if not isinstance(k, int) or not names:
+        return list(names) if not isinstance(k, int) else []
+    weights = np.array(list(counts.values()), dtype=float)
+    chosen = affinity(work, counts, names)
+    if len(names) > k:
+        held = weights @ chosen[:, :-1]
+        best = sorted(np.argsort(-held, kind="stable")[:k])
+        return [names[i] for i in best]
+    left = weights * chosen[:, -1] + weights * (1 - chosen.max(axis=1))
+    order = [list(counts)[i] for i in np.argsort(-left, kind="stable")]
+    fill = [label for label in order if label not in names][: k - len(names)]
+    return [*names, *fill] if len(names) + len(fill) == k else []
+
+
+def affinity(work: Work, counts: Mapping[str, int], names: Sequence[str]) -> NDArray[np.float64]:
+    """For each label the model's distribution over the names and "none of these".
+
+    Returns:
+        Shape (labels, names + 1), rows summing to 1. A label that is itself a name is not asked.
+        Beyond the `CHECKED` most frequent labels nothing is asked and the row is all "none".
+    """
+    table = np.zeros((len(counts), len(names) + 1))
+    table[:, -1] = 1.0
+    asked = []
+    for row, label in enumerate(counts):
+        if label in names:
+            table[row] = 0.0
+            table[row, names.index(label)] = 1.0
+        elif row < CHECKED:
+            asked.append((row, label))
+    for row, choice in choose_labels(work, [label for _, label in asked], names).items():
+        table[asked[row][0]] = choice.probabilities
+    return table
+
+
+def choose_labels(work: Work, labels: Sequence[str], names: Sequence[str]) -> dict[int, Choice]:
+    """The model's choice among the names and none for each raw label, by the label's index."""
+    template = work.run.template("assign")
+    requests = [
+        template.render(criterion=work.run.config.criterion, names=names, label=label, caption="")
+        for label in labels
+    ]
+    answers = work.llm.choose(requests, [*names, NONE])
+    return {i: a for i, a in answers if isinstance(a, Choice) and a.probabilities}
+
+
+def information(table: NDArray[np.float64], counts: Mapping[str, int]) -> float:
+    """Mutual information of label and cluster in nats, the mass of "none" carrying nothing."""
+    weights = np.array(list(counts.values()), dtype=float)
+    joint = table[:, :-1] * (weights / weights.sum())[:, None]
+    held = joint.sum()
+    if held == 0:
+        return 0.0
+    clusters = joint.sum(axis=0) / held
+    with np.errstate(divide="ignore", invalid="ignore"):
+        given = np.where(joint > 0, table[:, :-1] / table[:, :-1].sum(axis=1, keepdims=True), 1.0)
+        gain = np.where(joint > 0, joint * np.log(given / clusters), 0.0)
+    return float(gain.sum())

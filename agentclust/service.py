@@ -1,0 +1,270 @@
+"""What the command line, the page and Python callers all call: start, resume, evaluate, report.
+
+It owns the order of things and the status of a run; the steps themselves are tools.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from agentclust import datasets, metrics, plugins, prompts
+from agentclust.cache import Answers, home
+from agentclust.captioners import Captioner, load_captioner
+from agentclust.config import ModelConfig, RunConfig
+from agentclust.datasets.labels import read_labels
+from agentclust.errors import AgentclustError, InputError, RunError
+from agentclust.journal import write_json
+from agentclust.models import catalogue, load_model
+from agentclust.models.asking import Asker, Budget
+from agentclust.pages import write_report
+from agentclust.progress import Reporter
+from agentclust.run import Run, create, now, open_run, read_clustering, slug
+from agentclust.tools.assign import assign
+from agentclust.tools.caption import caption
+from agentclust.tools.label import label
+from agentclust.tools.name import name
+from agentclust.tools.score import score
+from agentclust.types import Clustering, Dataset, Sample
+from agentclust.work import Work
+
+METHODS = {"ictc": (caption, label, name, assign, score)}
+
+
+def start(
+    configs: Sequence[RunConfig],
+    out: Path,
+    dataset: Dataset | None = None,
+    reporter: Reporter | None = None,
+) -> list[Clustering]:
+    """Cluster a dataset by the criteria of `configs`, which differ in nothing else.
+
+    Args:
+        configs: One a criterion.
+        out: The run directory; for several criteria the folder of their run directories.
+        dataset: The samples; read from where the configs say if not given.
+        reporter: Where progress goes.
+
+    Raises:
+        AgentclustError: As its message says. What was paid for is kept.
+    """
+    reporter = reporter or Reporter()
+    _check(configs)
+    with reporter.step("read", 1):
+        dataset = dataset or datasets.load(configs[0].dataset)
+    for problem in dataset.left_out[:3]:
+        reporter.say(f"left out {problem.file}: {problem.reason}")
+    if len(dataset.left_out) > 3:
+        reporter.say(f"left out {len(dataset.left_out)} files in all; they are listed in the run")
+    k = configs[0].n_clusters
+    if isinstance(k, int) and k > len(dataset):
+        raise InputError(
+            f"n_clusters={k}", f"is more than the {len(dataset)} samples", "ask for fewer clusters"
+        )
+    folders = [out] if len(configs) == 1 else [out / slug(c.criterion) for c in configs]
+    models = _Models(reporter)
+    results = []
+    for config, folder in zip(configs, folders, strict=True):
+        with create(folder, config, dataset) as run:
+            results.append(_execute(run, models, reporter))
+    return results
+
+
+def resume(
+    folder: Path, reporter: Reporter | None = None, max_calls: int | None = None
+) -> list[Clustering]:
+    """Go on with a run, or with every run in a folder of runs; nothing is paid for twice.
+
+    Raises:
+        AgentclustError: As `start`.
+    """
+    reporter = reporter or Reporter()
+    models = _Models(reporter)
+    results = []
+    for path in runs_in(folder):
+        with open_run(path) as run:
+            if max_calls is not None:
+                config = run.config.model_copy(update={"max_calls": max_calls})
+                run.update(config=config.model_dump(mode="json"))
+                run.config = config
+            results.append(_execute(run, models, reporter))
+    return results
+
+
+def runs_in(folder: Path) -> list[Path]:
+    """The run itself, or the runs in a folder of several criteria.
+
+    Raises:
+        InputError: There is no run.
+    """
+    if (folder / "run.json").exists():
+        return [folder]
+    found = sorted(file.parent for file in folder.glob("*/run.json"))
+    if not found:
+        raise InputError(folder, "is no run directory (no run.json)", "pass the folder of a run")
+    return found
+
+
+def default_llm() -> str:
+    """The language model to use where a person names none: the best one on this machine.
+
+    Raises:
+        InputError: There is none.
+    """
+    best = catalogue.default_llm()
+    if best is None:
+        raise InputError(
+            "--llm",
+            "no language model was named and none is on this machine",
+            "run: agentclust models pull qwen2.5-coder-1.5b, or pass --llm openai:NAME",
+        )
+    return best
+
+
+def free_folder(criteria: Sequence[str]) -> Path:
+    """A run directory that does not exist yet, below ``runs``."""
+    base = Path("runs") / (slug(criteria[0]) if len(criteria) == 1 else "criteria")
+    number = 1
+    folder = base
+    while folder.exists():
+        number += 1
+        folder = base.with_name(f"{base.name}-{number}")
+    return folder
+
+
+def evaluate(folder: Path, labels: Path, axis: str | None = None) -> metrics.External:
+    """Compare a finished run with true labels, and show the comparison in its report.
+
+    Raises:
+        InputError: The run has no result, or the labels do not fit it.
+    """
+    clustering = read_clustering(folder)
+    truth = read_labels(labels, clustering.ids, axis)
+    chosen = [i for i, sample_id in enumerate(clustering.ids) if sample_id in truth]
+    found = metrics.external(
+        [truth[clustering.ids[i]] for i in chosen],
+        clustering.labels_[chosen],
+        clustering.confidences[chosen],
+        clustering.n_clusters,
+    )
+    write_json(
+        folder / "evaluation.json",
+        {
+            "labels": labels.name,
+            "axis": axis,
+            "scores": found.summary(),
+            "classes": found.classes,
+            "counts": found.counts.tolist(),
+            "matching": {str(row): column for row, column in found.matching.items()},
+        },
+    )
+    write_report(folder)
+    return found
+
+
+def _check(configs: Sequence[RunConfig]) -> None:
+    for config in configs:
+        if config.method not in METHODS:
+            raise plugins.unknown("method", config.method, METHODS)
+        if config.mode == "paper" and config.n_clusters == "auto":
+            raise InputError("n_clusters=auto", "mode=paper needs a number", "pass --n-clusters K")
+        if config.prompts:
+            prompts.check_folder(config.prompts)
+    slugs = [slug(config.criterion) for config in configs]
+    twice = next((s for s in slugs if slugs.count(s) > 1), None)
+    if twice:
+        raise InputError(twice, "is the folder of two criteria", "word the criteria apart")
+
+
+class _Models:
+    """Loaded models, shared by the runs of one call."""
+
+    def __init__(self, reporter: Reporter) -> None:
+        self._reporter = reporter
+        self._loaded: dict[str, Any] = {}
+
+    def asker(self, config: ModelConfig, seed: int, answers: Answers, budget: Budget) -> Asker:
+        known = f"{config.model_dump_json()} {seed}"
+        if known not in self._loaded:
+            with self._reporter.step(f"load {config.model}", 1):
+                self._loaded[known] = load_model(config, seed)
+        return Asker(self._loaded[known], config, answers, budget, seed)
+
+    def captioner(self, config: ModelConfig) -> Captioner | None:
+        if config.model not in self._loaded:
+            self._loaded[config.model] = load_captioner(config.model)
+        return self._loaded[config.model]  # type: ignore[no-any-return]
+
+
+def _execute(run: Run, models: _Models, reporter: Reporter) -> Clustering:
+    if run.state["status"] == "done":
+        return read_clustering(run.folder)
+    config = run.config
+    with _status(run), _answers(run) as answers:
+        samples = run.samples()
+        budget = Budget(config.max_calls)
+        captioner: Captioner | Asker | None = None
+        if _needs_captions(samples):
+            captioner = models.captioner(config.vlm) or models.asker(
+                config.vlm, config.seed, answers, budget
+            )
+        llm = models.asker(config.llm, config.seed, answers, budget)
+        work = Work(run, samples, llm, captioner, answers, reporter)
+        for tool in METHODS[config.method]:
+            reporter.say(f"{config.criterion} · {tool.__name__}: {tool(work)}")
+        _export(run, samples)
+    write_report(run.folder)
+    return read_clustering(run.folder)
+
+
+def _needs_captions(samples: Sequence[Sample]) -> bool:
+    return any(s.caption is None and s.raw_label is None for s in samples)
+
+
+@contextmanager
+def _status(run: Run) -> Iterator[None]:
+    """Keep run.json's status true, whatever happens to the steps."""
+    run.update(status="running", reason="")
+    try:
+        yield
+    except KeyboardInterrupt:
+        run.update(status="interrupted", reason="stopped by a person")
+        raise
+    except BaseException as error:
+        why = str(error) if isinstance(error, AgentclustError) else repr(error)
+        try:
+            run.update(status="failed", reason=why)
+        except RunError:  # a full disk must not hide the error that it caused
+            raise error from None
+        raise
+    run.update(status="done", reason="", finished=now())
+
+
+@contextmanager
+def _answers(run: Run) -> Iterator[Answers]:
+    """The store of paid answers: the person's own, or with ``cache=false`` the run's alone."""
+    file = home() / "answers.sqlite" if run.config.cache else run.folder / "answers.sqlite"
+    answers = Answers(file)
+    try:
+        yield answers
+    finally:
+        answers.close()
+
+
+def _export(run: Run, samples: Sequence[Sample]) -> None:
+    rows = run.step_rows("assignments").known
+    run.export(
+        [
+            {
+                "id": sample.id,
+                "path": os.fspath(sample.file) if sample.file else "",
+                "cluster": rows[sample.id]["cluster"],
+                "name": rows[sample.id]["name"],
+                "confidence": rows[sample.id]["confidence"],
+            }
+            for sample in samples
+        ]
+    )

@@ -1,0 +1,61 @@
+"""Raw labels and names as words: one spelling for what means the same."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Mapping
+
+UNKNOWN = ("unknown", "none", "n/a", "not mentioned", "not specified", "unclear", "")
+LEADING = re.compile(
+    r"^(?:(?:the )?(?:label|answer|group|name|category|cluster)(?: is)?\s*[:=]\s*"
+    r"|(?:an?|the)\s+|[-*•\s]+|\(?\d+[.):]\s+)+"
+)
+PLURALS = (("ies", "y"), ("ves", "f"), ("ves", "fe"), ("es", ""), ("s", ""), ("men", "man"))
+
+
+def normalise(text: str) -> str:
+    """A model's answer as a label: first line, lower case, no numbering, article or end stop."""
+    lines = unicodedata.normalize("NFKC", text).strip().splitlines()
+    label = " ".join(lines[0].lower().replace("_", " ").split()) if lines else ""
+    label = LEADING.sub("", label.strip("\"'`*<> "))
+    return label.strip(" .,:;!?\"'`*<>()[]{}")[:60].strip()
+
+
+def is_unknown(label: str) -> bool:
+    """Whether a label says that there is nothing to say."""
+    return label in UNKNOWN
+
+
+def merge_plurals(counts: Mapping[str, int]) -> dict[str, str]:
+    """The label each label counts as: its singular, where that occurs among the labels too."""
+    return {label: next((s for s in _singulars(label) if s in counts), label) for label in counts}
+
+
+def _singulars(label: str) -> Iterable[str]:
+    for plural, singular in PLURALS:
+        if label.endswith(plural) and len(label) > len(plural) + 1:
+            yield label.removesuffix(plural) + singular
+
+
+def count(labels: Iterable[str]) -> dict[str, int]:
+    """How often each label occurs, most frequent first, then by the alphabet."""
+    counted = Counter(labels)
+    return dict(sorted(counted.items(), key=lambda item: (-item[1], item[0])))
+
+
+def common(counts: Mapping[str, int], share: float = 0.95, most: int = 120) -> dict[str, int]:
+    """The most frequent labels that together make up `share` of all, at most `most` of them.
+
+    Relative to the set, unlike a least count: a hundred images keep their labels as ten thousand
+    do.
+    """
+    total, kept = sum(counts.values()), 0
+    result: dict[str, int] = {}
+    for label, number in counts.items():
+        if kept >= share * total or len(result) >= most:
+            break
+        result[label] = number
+        kept += number
+    return result

@@ -1,0 +1,39 @@
+"""What the steps of a run share: the open run, its models, and why samples fell out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from agentclust.cache import Answers
+from agentclust.captioners import Captioner
+from agentclust.models.asking import Asker
+from agentclust.progress import Reporter
+from agentclust.run import Run
+from agentclust.types import Sample
+
+
+@dataclass
+class Work:
+    """An open run with the parts that its steps use.
+
+    Attributes:
+        missing: For a sample that a step could not do, the reason, by id.
+    """
+
+    run: Run
+    samples: tuple[Sample, ...]
+    llm: Asker
+    captioner: Captioner | Asker | None
+    answers: Answers
+    reporter: Reporter
+    missing: dict[str, str] = field(default_factory=dict)
+
+    @contextmanager
+    def paying(self, step: str) -> Iterator[None]:
+        """Enter what the models cost meanwhile under this step."""
+        askers = [m for m in (self.llm, self.captioner) if isinstance(m, Asker)]
+        for asker in askers:
+            asker.record = lambda usage: self.run.record(step, usage)
+        yield
