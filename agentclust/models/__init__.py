@@ -7,7 +7,7 @@ from langchain_core.language_models import BaseChatModel
 from agentclust import plugins
 from agentclust.config import ModelConfig
 from agentclust.errors import InputError
-from agentclust.models import catalogue
+from agentclust.models.catalogue import entries, located
 
 __all__ = ["load_model"]
 
@@ -24,14 +24,14 @@ def load_model(config: ModelConfig, seed: int = 0) -> BaseChatModel:
         MissingExtra: Its backend is not installed.
         ModelError: It was found but cannot be loaded.
     """
-    entry = catalogue.entries().get(config.model)
+    entry = entries().get(config.model)
     if entry:
-        config = catalogue.located(entry, config)
+        config = located(entry, config)
     provider, _, name = config.model.partition(":")
     if provider in plugins.names("models"):
         return plugins.find("models", provider)(config, name, seed)  # type: ignore[no-any-return]
     if ":" not in config.model:
-        known = [*catalogue.entries(), *plugins.names("models")]
+        known = [*entries(), *plugins.names("models")]
         raise plugins.unknown("model", config.model, known)
     if "." in provider:
         return plugins.find("models", config.model)(config, name, seed)  # type: ignore[no-any-return]

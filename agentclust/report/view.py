@@ -1,0 +1,91 @@
+"""What a report shows, as plain data. Knows nothing of run directories, models or HTML."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agentclust.types import Clustering, LeftOut, Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A template that was used.
+
+    Attributes:
+        name: The template's name.
+        version: The version it declares.
+        sha256: Hex digest of its text.
+    """
+
+    name: str
+    version: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How far the clusters agree with true labels, as `metrics.external` measures it.
+
+    Attributes:
+        scores: Score by name (`External.summary()`).
+        classes: True classes, shape (n_classes,).
+        counts: Samples by true class and cluster, the unassigned in the last column, shape
+            (n_classes, n_clusters + 1).
+        matching: Class index -> cluster index.
+    """
+
+    scores: Mapping[str, float]
+    classes: tuple[str, ...]
+    counts: NDArray[np.int64]
+    matching: Mapping[int, int]
+
+
+@dataclass(frozen=True)
+class View:
+    """One run as its report shows it.
+
+    The clustering's `files` must open as they stand; a sample without one, or whose file is gone,
+    is shown by its caption. Captions, raw labels and reasons are looked up by sample id, and only
+    for the samples on the page, so a mapping may read them from disk when asked.
+
+    Attributes:
+        clustering: The result; without names where the run has not come so far.
+        captions: Caption by sample id.
+        raw_labels: Raw label by sample id.
+        reasons: Why a sample is unassigned, by sample id.
+        dataset: The dataset's name.
+        status: The run's status; anything but "done" is pointed out.
+        mode: "default" or "paper".
+        notes: What a reader must know first: fallbacks and their reasons.
+        left_out: Files that are no usable sample.
+        models: Model by role, such as "llm" -> "openai:NAME".
+        settings: Further settings worth showing, by name.
+        prompts: The templates that were used.
+        usage: What each step cost, by step, in the order of the steps.
+        scores: Internal scores by name (`metrics.internal`).
+        agreement: Agreement with true labels; None where they are not known.
+        created: ISO 8601 time of the run.
+        version: Version of agentclust.
+    """
+
+    clustering: Clustering
+    captions: Mapping[str, str] = field(default_factory=dict)
+    raw_labels: Mapping[str, str] = field(default_factory=dict)
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    dataset: str = ""
+    status: str = "done"
+    mode: str = "default"
+    notes: tuple[str, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+    models: Mapping[str, str] = field(default_factory=dict)
+    settings: Mapping[str, str] = field(default_factory=dict)
+    prompts: tuple[Prompt, ...] = ()
+    usage: Mapping[str, Usage] = field(default_factory=dict)
+    scores: Mapping[str, float] = field(default_factory=dict)
+    agreement: Agreement | None = None
+    created: str = ""
+    version: str = ""
