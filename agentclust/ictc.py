@@ -22,13 +22,16 @@ from agentclust.work import Work
 CAPTION_TOKENS = 200
 LABEL_TOKENS = 16
 SURE = 0.5  # a label is assigned as a whole where one name has more than half of the mass
+# "none of these" must be so many times as likely as the best name: small models say it too readily,
+# even of a caption that holds the very name
+UNFIT = 2.5
 
 Answers = Iterable[tuple[str, str | Refusal]]
 
 
 def caption(work: Work) -> None:
     """Step 1: a caption for each image, with the criterion in the prompt where a VLM writes it."""
-    wanted = [s for s in work.samples if s.raw_label is None]
+    wanted = [s for s in work.samples if s.raw_label is None or s.caption is not None]
     rows = work.run.step_rows("captions")
     todo = [s for s in wanted if s.id not in rows.known]
     collect(work, "caption", len(wanted), _captions(work, todo), lambda text: {"caption": text})
@@ -215,13 +218,14 @@ def _from_captions(
 def _chosen(sample_id: str, choice: Choice | Refusal, names: Sequence[str]) -> dict[str, Any]:
     if isinstance(choice, Refusal):
         return assignment(sample_id, -1, names, 0.0, "", choice.reason)
-    best = choice.best
-    if best is None:
-        reason = "the model answered, twice, with none of the names"
+    if not choice.probabilities:
+        reason = "the model answered, twice, with none of the options"
         return assignment(sample_id, -1, names, 0.0, "", reason)
-    if best == len(names):
+    *fits, none = choice.probabilities
+    if none > UNFIT * max(fits):
         return assignment(sample_id, -1, names, 0.0, "", "none of the names fits")
-    return assignment(sample_id, best, names, choice.probabilities[best], "caption")
+    best = max(range(len(fits)), key=fits.__getitem__)
+    return assignment(sample_id, best, names, fits[best], "caption")
 
 
 def assignment(

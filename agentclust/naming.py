@@ -38,22 +38,31 @@ class Candidate:
 def propose(work: Work, counts: Mapping[str, int]) -> list[Candidate]:
     """Candidate sets of names for the counted labels, best first.
 
+    The most frequent labels are one set; the others are what the model proposes, brought to
+    exactly K names. Where K is "auto" the sets differ in size and compete by the share of log K
+    that they reach.
+
     Raises:
         RunError: The labels do not give as many names as were asked for.
     """
     k = work.run.config.n_clusters
     usual = wording.common(counts)
-    sets: dict[tuple[str, ...], str] = {}
-    if isinstance(k, int) and len(counts) >= k:
-        sets[tuple(counts)[:k]] = "most frequent labels"
-    if not isinstance(k, int) or len(counts) != k:
-        for names, source in _ask(work, usual, k):
-            sets.setdefault(tuple(_fit(work, names, usual, k)), source)
-    candidates = [
-        Candidate(names, source, information(affinity(work, usual, names), usual))
-        for names, source in sets.items()
-        if len(names) >= 2
-    ]
+    sets = dict[tuple[str, ...], str]()
+    if isinstance(k, int):
+        if len(counts) >= k:
+            sets[tuple(counts)[:k]] = "most frequent labels"
+        if len(counts) != k:
+            for source, found in _ask(work, usual, k):
+                sets.setdefault(tuple(_fit(work, found, usual, k)), source)
+    else:
+        sets[tuple(wording.frequent(counts))] = "frequent labels"
+        sets |= {tuple(found): source for source, found in _ask(work, usual, 0)}
+    candidates = []
+    for names, source in sets.items():
+        if len(names) >= 2:
+            score = information(affinity(work, usual, names), usual)
+            share = score if isinstance(k, int) else score / np.log(len(names))
+            candidates.append(Candidate(names, source, float(share)))
     if not candidates:
         raise RunError(
             f"{len(counts)} different raw labels",
@@ -63,7 +72,7 @@ def propose(work: Work, counts: Mapping[str, int]) -> list[Candidate]:
     return sorted(candidates, key=lambda candidate: -candidate.score)
 
 
-def _ask(work: Work, counts: Mapping[str, int], k: int | str) -> list[tuple[list[str], str]]:
+def _ask(work: Work, counts: Mapping[str, int], k: int) -> list[tuple[str, list[str]]]:
     """What the model proposes, once a hint, the labels in another order each time."""
     template = work.run.template("names")
     shuffler = random.Random(work.run.config.seed)
@@ -72,17 +81,16 @@ def _ask(work: Work, counts: Mapping[str, int], k: int | str) -> list[tuple[list
         labels = list(counts.items())
         if turn:
             shuffler.shuffle(labels)
-        wanted = k if isinstance(k, int) else "as many groups as needed, "
         requests.append(
-            template.render(criterion=work.run.config.criterion, k=wanted, labels=labels, hint=hint)
+            template.render(criterion=work.run.config.criterion, k=k, labels=labels, hint=hint)
         )
         sources.append(f"proposal {turn + 1}{hint}")
-    room = 12 * (k if isinstance(k, int) else 30)
-    found = []
-    for index, reply in work.llm.complete(requests, max_tokens=room):
-        if isinstance(reply, Reply):
-            found.append((index, parse(reply.text)))
-    return [(names, sources[index]) for index, names in sorted(found)]
+    replies = dict(work.llm.complete(requests, max_tokens=12 * (k or 30)))
+    return [
+        (sources[turn], parse(reply.text))
+        for turn, reply in sorted(replies.items())
+        if isinstance(reply, Reply)
+    ]
 
 
 def parse(text: str) -> list[str]:
@@ -95,17 +103,19 @@ def parse(text: str) -> list[str]:
     return list(dict.fromkeys(kept))
 
 
-def _fit(work: Work, names: Sequence[str], counts: Mapping[str, int], k: int | str) -> list[str]:
-    """Exactly `k` names: the ones that hold most images, then the labels that none of them holds."""
-    if not isinstance(k, int) or not names:
-        return list(names) if not isinstance(k, int) else []
+def _fit(work: Work, names: Sequence[str], counts: Mapping[str, int], k: int) -> list[str]:
+    """Exactly `k` names: those that hold most images, then the labels that none of them holds.
+
+    Empty where the labels do not suffice.
+    """
+    if not names:
+        return []
     weights = np.array(list(counts.values()), dtype=float)
-    chosen = affinity(work, counts, names)
+    table = affinity(work, counts, names)
     if len(names) > k:
-        held = weights @ chosen[:, :-1]
-        best = sorted(np.argsort(-held, kind="stable")[:k])
-        return [names[i] for i in best]
-    left = weights * chosen[:, -1] + weights * (1 - chosen.max(axis=1))
+        held = weights @ table[:, :-1]
+        return [names[i] for i in sorted(np.argsort(-held, kind="stable")[:k])]
+    left = weights * (1 - table[:, :-1].max(axis=1))
     order = [list(counts)[i] for i in np.argsort(-left, kind="stable")]
     fill = [label for label in order if label not in names][: k - len(names)]
     return [*names, *fill] if len(names) + len(fill) == k else []

@@ -59,3 +59,9 @@ def common(counts: Mapping[str, int], share: float = 0.95, most: int = 120) -> d
         result[label] = number
         kept += number
     return result
+
+
+def frequent(counts: Mapping[str, int], share: float = 0.02) -> list[str]:
+    """The labels that at least this share of the samples has."""
+    least = share * sum(counts.values())
+    return [label for label, number in counts.items() if number >= least]
