@@ -98,7 +98,7 @@ def make_config(
         key, equals, text = setting.partition("=")
         if not equals:
             raise InputError(setting, "is not KEY=VALUE", "write for example --set mode=paper")
-        _put(merged, key.strip(), yaml.safe_load(text) if text else None)
+        _put(merged, key.strip(), _value(setting, text))
     try:
         return RunConfig(**merged)
     except ValidationError as error:
@@ -118,6 +118,14 @@ def _read_yaml(file: Path) -> dict[str, Any]:
         if key not in RunConfig.model_fields:
             raise unknown("setting", str(key), RunConfig.model_fields)
     return cast("dict[str, Any]", values)
+
+
+def _value(setting: str, text: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        todo = "put quotation marks around the value"
+        raise InputError(setting, "its value is no YAML", todo) from None
 
 
 def _put(merged: dict[str, Any], key: str, value: Any) -> None:

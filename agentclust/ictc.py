@@ -24,7 +24,7 @@ LABEL_TOKENS = 16
 SURE = 0.5  # a label is assigned as a whole where one name has more than half of the mass
 # "none of these" must be so many times as likely as the best name: small models say it too readily,
 # even of a caption that holds the very name
-UNFIT = 2.5
+UNFIT = 5.0
 
 Answers = Iterable[tuple[str, str | Refusal]]
 

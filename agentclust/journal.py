@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import threading
@@ -19,9 +20,13 @@ class Rows:
     def __init__(self, file: Path, key: str = "id") -> None:
         self.file, self._key, self._lock = file, key, threading.Lock()
         self.known: dict[str, dict[str, Any]] = {}
-        if file.exists():
-            self._read()
-        self._stream = file.open("a", encoding="utf-8")
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            if file.exists():
+                self._read()
+            self._stream = file.open("a", encoding="utf-8")
+        except OSError as error:
+            raise cannot_write(file, error) from None
 
     def _read(self) -> None:
         whole = 0
@@ -92,4 +97,6 @@ def read_json(file: Path) -> Any:
 
 def cannot_write(file: Path, error: OSError) -> RunError:
     """The error for a file that could not be written."""
-    return RunError(file, f"cannot be written ({error.strerror})", "free the disk, then resume")
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    todo = "free the disk, then resume" if full else "check the folder, then resume"
+    return RunError(file, f"cannot be written ({error.strerror})", todo)

@@ -10,6 +10,7 @@ import numpy as np
 from agentclust import report
 from agentclust.journal import read_json
 from agentclust.run import (
+    is_open,
     read_clustering,
     read_rows,
     read_samples,
@@ -33,9 +34,12 @@ def show(folder: Path) -> dict[str, Any]:
     clustering = read_clustering(folder) if done else None
     usage = sum(read_usage(folder).values(), Usage())
     sizes = clustering.sizes() if clustering else {}
+    status, reason = state["status"], state["reason"]
+    if status == "running" and not is_open(folder):
+        status, reason = "interrupted", "its process was ended"
     return {
-        "status": state["status"],
-        "reason": state["reason"],
+        "status": status,
+        "reason": reason,
         "criterion": config["criterion"],
         "method": config["method"],
         "mode": config["mode"],

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping
-from importlib import import_module
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from agentclust.errors import InputError, MissingExtra
@@ -29,33 +28,41 @@ BUILT_IN: Mapping[str, Mapping[str, tuple[str, str]]] = {
 
 def names(group: str) -> list[str]:
     """Every known name of a group, built-in or installed."""
-    installed = (entry.name for entry in entry_points(group=f"agentclust.{group}"))
-    return sorted({*BUILT_IN.get(group, {}), *installed})
+    return sorted({*BUILT_IN.get(group, {}), *_installed(group)})
 
 
 def find(group: str, name: str) -> Any:
     """The object behind `name`: a built-in, an entry point, or ``package.module:Class``.
 
     Raises:
-        InputError: No such name.
+        InputError: No such name, or what is behind it fails to load.
         MissingExtra: The part needs an optional dependency that is not installed.
     """
     target, extra = BUILT_IN.get(group, {}).get(name, ("", ""))
-    if not target:
-        for entry in entry_points(group=f"agentclust.{group}"):
-            if entry.name == name:
-                return entry.load()
-    if not target and ":" in name and name.replace(":", ".").replace(".", "").isidentifier():
-        target = name
+    target = target or _installed(group).get(name, "")
+    target = target or (name if _is_path(name) else "")
     if not target:
         raise unknown(group.removesuffix("s"), name, names(group))
-    module, _, attribute = target.partition(":")
     try:
-        return getattr(import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        if extra and isinstance(error, ImportError):
+        return EntryPoint(name, target, group).load()
+    except Exception as error:  # the code of others raises anything
+        if extra and isinstance(error, ImportError) and not _ours(error):
             raise MissingExtra(name, extra) from error
-        raise InputError(name, f"cannot be loaded ({error})", "check the module and name") from None
+        why = f"{target} cannot be loaded ({type(error).__name__}: {error})"
+        raise InputError(name, why, "check the module and its name") from error
+
+
+def _installed(group: str) -> dict[str, str]:
+    return {entry.name: entry.value for entry in entry_points(group=f"agentclust.{group}")}
+
+
+def _is_path(name: str) -> bool:
+    module, _, attribute = name.partition(":")
+    return all(part.isidentifier() for part in (*module.split("."), *attribute.split(".")))
+
+
+def _ours(error: ImportError) -> bool:
+    return (error.name or "").partition(".")[0] == "agentclust"
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> InputError:
@@ -63,4 +70,4 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> InputError:
     known = list(known)
     near = difflib.get_close_matches(name, known, n=1)
     hint = f"did you mean {near[0]!r}? " if near else ""
-    return InputError(name, f"unknown {kind}", f"{hint}available: {', '.join(known)}")
+    return InputError(name, f"unknown {kind}", f"{hint}available: {', '.join(known) or 'none'}")

@@ -26,6 +26,7 @@ from agentclust.prompts import Template
 from agentclust.types import Clustering, Dataset, LeftOut, Sample, Usage
 
 FORMAT = 1
+UNBEGUN = {".lock", "samples.jsonl", "run.part"}  # what stands there before the first run.json
 VERSIONS_OF = ("agentclust", "langchain-core", "langchain-openai", "llama-cpp-python", "torch",
                "transformers", "scikit-learn")  # fmt: skip
 
@@ -56,7 +57,6 @@ class Run:
         """The JSON Lines file `name`, relative to the run."""
         file = self.folder / name
         if file not in self._open:
-            file.parent.mkdir(parents=True, exist_ok=True)
             self._open[file] = Rows(file, key)
         return self._open[file]
 
@@ -131,14 +131,16 @@ def create(folder: Path, config: RunConfig, dataset: Dataset) -> Run:
 
     Raises:
         InputError: The folder holds something already, or cannot be made.
-        RunError: The disk is full.
+        RunError: The disk is full, or another process begins a run there.
     """
-    if folder.is_dir() and any(folder.iterdir()):
-        todo = "resume it" if (folder / "run.json").exists() else "pass another --out"
-        raise InputError(folder, "is not empty", todo)
+    must_be_free(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = _locked(folder)
+    except OSError as error:
+        why = f"cannot be made ({error.strerror})"
+        raise InputError(folder, why, "pass another --out") from None
+    lock = _locked(folder)
+    try:
         with jsonlines.open(folder / "samples.jsonl", "w", compact=True) as stream:
             stream.write_all(_sample_row(sample) for sample in dataset.samples)
             stream.write_all({"file": out.file, "reason": out.reason} for out in dataset.left_out)
@@ -147,7 +149,8 @@ def create(folder: Path, config: RunConfig, dataset: Dataset) -> Run:
     run = Run(folder, lock, {"config": config.model_dump(mode="json")})
     run.update(
         format=FORMAT,
-        status="running",
+        status="waiting",
+        reason="",
         attempt=f"01-{slug(config.criterion)}",
         created=now(),
         versions=_versions(),
@@ -164,6 +167,22 @@ def create(folder: Path, config: RunConfig, dataset: Dataset) -> Run:
     return run
 
 
+def must_be_free(folder: Path) -> None:
+    """Check that a run can begin in this folder.
+
+    Raises:
+        InputError: It is no folder, or holds something already.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise InputError(folder, "is a file, not a folder", "pass another --out")
+    found = {entry.name for entry in folder.iterdir()} if folder.is_dir() else set()
+    if ".lock" in found and found <= UNBEGUN:
+        return  # a process was killed before it had begun a run here
+    if found:
+        todo = "resume it" if "run.json" in found else "pass another --out"
+        raise InputError(folder, "is not empty", todo)
+
+
 def open_run(folder: Path) -> Run:
     """Open a run to go on with it; the lock is held until it is closed.
 
@@ -171,8 +190,22 @@ def open_run(folder: Path) -> Run:
         InputError: The folder is no run, or one of another format.
         RunError: Another process works on it.
     """
-    state = read_state(folder)
-    return Run(folder, _locked(folder), state)
+    read_state(folder)
+    lock = _locked(folder)
+    return Run(folder, lock, read_state(folder))  # as the process before has left it
+
+
+def is_open(folder: Path) -> bool:
+    """Whether a process is working on the run."""
+    lock = FileLock(folder / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return True
+    except OSError:  # a folder that nobody can write
+        return False
+    lock.release()
+    return False
 
 
 def read_state(folder: Path) -> dict[str, Any]:
@@ -275,6 +308,8 @@ def _locked(folder: Path) -> FileLock:
         raise RunError(
             folder, "another process is working on this run", "wait for it, or stop it"
         ) from None
+    except OSError as error:
+        raise cannot_write(folder, error) from None
     return lock
 
 

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
+
+from langchain_core.language_models import BaseChatModel
 
 from agentclust import datasets, metrics, plugins, prompts
 from agentclust.cache import Answers, home
@@ -22,7 +24,7 @@ from agentclust.models import catalogue, load_model
 from agentclust.models.asking import Asker, Budget
 from agentclust.pages import write_report
 from agentclust.progress import Reporter
-from agentclust.run import Run, create, now, open_run, read_clustering, slug
+from agentclust.run import Run, create, must_be_free, now, open_run, read_clustering, slug
 from agentclust.tools.assign import assign
 from agentclust.tools.caption import caption
 from agentclust.tools.label import label
@@ -53,6 +55,9 @@ def start(
     """
     reporter = reporter or Reporter()
     _check(configs)
+    folders = [out] if len(configs) == 1 else [out / slug(c.criterion) for c in configs]
+    for folder in folders:
+        must_be_free(folder)
     with reporter.step("read", 1):
         dataset = dataset or datasets.load(configs[0].dataset)
     for problem in dataset.left_out[:3]:
@@ -64,13 +69,16 @@ def start(
         raise InputError(
             f"n_clusters={k}", f"is more than the {len(dataset)} samples", "ask for fewer clusters"
         )
-    folders = [out] if len(configs) == 1 else [out / slug(c.criterion) for c in configs]
     models = _Models(reporter)
-    results = []
-    for config, folder in zip(configs, folders, strict=True):
-        with create(folder, config, dataset) as run:
-            results.append(_execute(run, models, reporter))
-    return results
+    for config in configs:
+        models.load(config, dataset.samples)
+    with ExitStack() as open_runs:
+        # all of them first, so that an interrupted call is resumed with all of its criteria
+        runs = [
+            open_runs.enter_context(create(folder, config, dataset))
+            for config, folder in zip(configs, folders, strict=True)
+        ]
+        return [_execute(run, models, reporter) for run in runs]
 
 
 def resume(
@@ -186,14 +194,23 @@ class _Models:
         self._reporter = reporter
         self._loaded: dict[str, Any] = {}
 
-    def asker(self, config: ModelConfig, seed: int, answers: Answers, budget: Budget) -> Asker:
+    def load(
+        self, config: RunConfig, samples: Sequence[Sample]
+    ) -> tuple[BaseChatModel, Captioner | BaseChatModel | None]:
+        """The language model of a run, and what writes its captions where any are missing."""
+        captioner = None
+        if any(s.caption is None and s.raw_label is None for s in samples):
+            captioner = self._captioner(config.vlm) or self._chat(config.vlm, config.seed)
+        return self._chat(config.llm, config.seed), captioner
+
+    def _chat(self, config: ModelConfig, seed: int) -> BaseChatModel:
         known = f"{config.model_dump_json()} {seed}"
         if known not in self._loaded:
             with self._reporter.step(f"load {config.model}", 1):
                 self._loaded[known] = load_model(config, seed)
-        return Asker(self._loaded[known], config, answers, budget, seed)
+        return self._loaded[known]  # type: ignore[no-any-return]
 
-    def captioner(self, config: ModelConfig) -> Captioner | None:
+    def _captioner(self, config: ModelConfig) -> Captioner | None:
         if config.model not in self._loaded:
             self._loaded[config.model] = load_captioner(config.model)
         return self._loaded[config.model]  # type: ignore[no-any-return]
@@ -201,27 +218,23 @@ class _Models:
 
 def _execute(run: Run, models: _Models, reporter: Reporter) -> Clustering:
     if run.state["status"] == "done":
+        if not (run.folder / "report.html").exists():
+            write_report(run.folder)
         return read_clustering(run.folder)
     config = run.config
     with _status(run), _answers(run) as answers:
         samples = run.samples()
         budget = Budget(config.max_calls)
-        captioner: Captioner | Asker | None = None
-        if _needs_captions(samples):
-            captioner = models.captioner(config.vlm) or models.asker(
-                config.vlm, config.seed, answers, budget
-            )
-        llm = models.asker(config.llm, config.seed, answers, budget)
+        model, eyes = models.load(config, samples)
+        llm = Asker(model, config.llm, answers, budget, config.seed)
+        sees = isinstance(eyes, BaseChatModel)
+        captioner = Asker(eyes, config.vlm, answers, budget, config.seed) if sees else eyes
         work = Work(run, samples, llm, captioner, answers, reporter)
         for tool in METHODS[config.method]:
             reporter.say(f"{config.criterion} · {tool.__name__}: {tool(work)}")
         _export(run, samples)
     write_report(run.folder)
     return read_clustering(run.folder)
-
-
-def _needs_captions(samples: Sequence[Sample]) -> bool:
-    return any(s.caption is None and s.raw_label is None for s in samples)
 
 
 @contextmanager
