@@ -26,7 +26,7 @@ def home() -> Path:
 def key(**parts: Any) -> str:
     """A digest of everything that decides an answer."""
     text = json.dumps(parts, sort_keys=True, ensure_ascii=False, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(text.encode(errors="backslashreplace")).hexdigest()
 
 
 class Answers:
@@ -45,22 +45,31 @@ class Answers:
             )
             self._db.commit()
         except (OSError, sqlite3.Error) as error:
-            raise RunError(
-                file,
-                f"cannot be opened ({error})",
-                "free the disk, or set AGENTCLUST_HOME elsewhere",
-            ) from None
+            todo = "free the disk, move the file away, or set AGENTCLUST_HOME elsewhere"
+            raise RunError(file, f"cannot be opened ({error})", todo) from None
         self.file = file
 
     def get(self, key: str) -> Any | None:
-        """The stored value, or None."""
-        with self._lock:
-            row = self._db.execute("SELECT value FROM answers WHERE key = ?", (key,)).fetchone()
+        """The stored value, or None.
+
+        Raises:
+            RunError: The file cannot be read.
+        """
+        try:
+            with self._lock:
+                row = self._db.execute("SELECT value FROM answers WHERE key = ?", (key,)).fetchone()
+        except sqlite3.Error as error:
+            todo = "free the disk or move the file away, then resume the run"
+            raise RunError(self.file, f"cannot be read ({error})", todo) from None
         return None if row is None else json.loads(row[0])
 
     def put(self, key: str, value: Any) -> None:
-        """Store a value; it is on disk when this returns."""
-        text = json.dumps(value, ensure_ascii=False)
+        """Store a value; it outlives the process when this returns.
+
+        Raises:
+            RunError: It cannot be stored.
+        """
+        text = json.dumps(value)
         try:
             with self._lock, self._db:
                 self._db.execute("INSERT OR REPLACE INTO answers VALUES (?, ?)", (key, text))
@@ -70,5 +79,6 @@ class Answers:
             ) from None
 
     def close(self) -> None:
-        """Close the file."""
-        self._db.close()
+        """Close the file; an answer that comes later is not stored."""
+        with self._lock:
+            self._db.close()

@@ -292,8 +292,12 @@ def main() -> None:
         _leave_interrupted()
     except KeyboardInterrupt:
         _leave_interrupted()
-    except click.ClickException as error:
-        _complain(error.format_message())
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        sys.exit(2)
+    except click.UsageError as error:
+        command = error.ctx.command_path if error.ctx else "agentclust"
+        _complain(f"{error.format_message().rstrip('.')}; see: {command} --help")
         sys.exit(2)
     except AgentclustError as error:
         _complain(str(error))

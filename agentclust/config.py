@@ -2,21 +2,43 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+)
 
 from agentclust.errors import InputError
 from agentclust.plugins import unknown
 
+# a run goes on from whatever folder it is resumed in
+AbsolutePath = Annotated[Path, AfterValidator(Path.absolute)]
 
-class ModelConfig(BaseModel):
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @field_validator("*")
+    @classmethod
+    def _can_be_written(cls, value: Any) -> Any:
+        try:
+            str(value).encode()
+        except UnicodeEncodeError:
+            raise ValueError("is not UTF-8 text; write it in UTF-8") from None
+        return value
+
+
+class ModelConfig(_Settings):
     """One model and how to run it. Settings that its backend does not know are ignored by it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     model: str = Field(description="PROVIDER:NAME, a name from `models list`, or module:Class")
     temperature: float = Field(0.0, ge=0, le=2)
@@ -28,7 +50,7 @@ class ModelConfig(BaseModel):
     max_retries: int = Field(5, ge=0, description="after 429, 5xx, time-outs, lost connections")
     image_edge: int = Field(512, ge=32, description="longest side of images sent, pixels")
     # in process
-    mmproj: Path | None = Field(None, description="vision projector of a LLaVA-style GGUF")
+    mmproj: AbsolutePath | None = Field(None, description="vision projector of a LLaVA-style GGUF")
     n_ctx: int = Field(4096, ge=256, description="context window, tokens")
     n_gpu_layers: int = Field(-1, ge=-1, description="GGUF layers on the GPU, -1 for all")
     n_threads: int | None = Field(None, ge=1, description="CPU threads, default all cores")
@@ -37,10 +59,8 @@ class ModelConfig(BaseModel):
     batch_size: int = Field(8, ge=1, description="transformers: samples a forward pass")
 
 
-class RunConfig(BaseModel):
+class RunConfig(_Settings):
     """Everything that decides the outcome of a run."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     dataset: str
     criterion: str
@@ -49,9 +69,9 @@ class RunConfig(BaseModel):
     mode: Literal["default", "paper"] = "default"
     vlm: ModelConfig = ModelConfig(model="builtin")
     llm: ModelConfig
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, lt=2**31)
     max_calls: int | None = Field(None, ge=1)
-    prompts: Path | None = Field(None, description="folder whose templates replace ours")
+    prompts: AbsolutePath | None = Field(None, description="folder whose templates replace ours")
     cache: bool = Field(True, description="look up answers that were paid for before")
     paper_min_count: int = Field(
         15, ge=0, description="mode=paper: raw labels seen at most this often are dropped"
@@ -66,8 +86,10 @@ class RunConfig(BaseModel):
     @classmethod
     def _criterion_says_something(cls, value: str) -> str:
         value = " ".join(value.split())
+        value = "".join(char for char in value if unicodedata.category(char) != "Cc")
         if not any(char.isalnum() for char in value):
-            raise ValueError("is empty; say in plain words what to group by, for example 'mood'")
+            why = "holds no word" if value else "is empty"
+            raise ValueError(f"{why}; say in plain words what to group by, for example 'mood'")
         if len(value) > 500:
             raise ValueError("is longer than 500 characters; say it in a sentence")
         return value
@@ -91,14 +113,19 @@ def make_config(
     Raises:
         InputError: A file that cannot be read, an unknown key, or a value that does not fit.
     """
-    merged: dict[str, Any] = _read_yaml(file) if file else {}
+    merged: dict[str, Any] = {}
+    given = _read_yaml(file) if file else {}
+    # what holds for both models first, so that a setting of one model stands
+    for key in sorted(given, key=lambda key: key in RunConfig.model_fields):
+        _put(merged, key, given[key])
     for key, value in values.items():
         _put(merged, key, value)
     for setting in settings:
         key, equals, text = setting.partition("=")
-        if not equals:
+        if not equals or not key.strip():
             raise InputError(setting, "is not KEY=VALUE", "write for example --set mode=paper")
         _put(merged, key.strip(), _value(setting, text))
+    merged["vlm"] = {"model": "builtin"} | merged.get("vlm", {})
     try:
         return RunConfig(**merged)
     except ValidationError as error:
@@ -107,23 +134,20 @@ def make_config(
 
 def _read_yaml(file: Path) -> dict[str, Any]:
     try:
-        values = yaml.safe_load(file.read_text("utf-8")) or {}
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        values = yaml.safe_load(file.read_text("utf-8-sig")) or {}
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise InputError(
             file, f"cannot be read ({error})", "give a YAML file of settings"
         ) from None
     if not isinstance(values, dict):
         raise InputError(file, "is not a YAML mapping", "write one 'key: value' a line")
-    for key in values:
-        if key not in RunConfig.model_fields:
-            raise unknown("setting", str(key), RunConfig.model_fields)
-    return cast("dict[str, Any]", values)
+    return {str(key): value for key, value in values.items()}
 
 
 def _value(setting: str, text: str) -> Any:
     try:
         return yaml.safe_load(text)
-    except yaml.YAMLError:
+    except (ValueError, RecursionError, yaml.YAMLError):
         todo = "put quotation marks around the value"
         raise InputError(setting, "its value is no YAML", todo) from None
 
@@ -132,25 +156,26 @@ def _put(merged: dict[str, Any], key: str, value: Any) -> None:
     """Set a plain, dotted or shared key in the nested mapping."""
     head, _, rest = key.partition(".")
     if head in ("vlm", "llm"):
-        current = merged.get(head) or {}
-        current = {"model": current} if isinstance(current, str) else dict(current)
-        field = rest or "model"
-        if field not in ModelConfig.model_fields:
-            raise unknown(f"setting of {head}", field, ModelConfig.model_fields)
-        if rest or isinstance(value, str):
-            current[field] = value
-            value = current
-        merged[head] = value
+        fields = {rest: value} if rest else _fields(value)
+        for field in fields:
+            if field not in ModelConfig.model_fields:
+                raise unknown(f"setting of {head}", str(field), ModelConfig.model_fields)
+        merged[head] = merged.get(head, {}) | fields
     elif key in RunConfig.model_fields:
         merged[key] = value
     elif key in ModelConfig.model_fields:
         for model in ("vlm", "llm"):
-            if model == "vlm" and not merged.get("vlm"):
-                _put(merged, "vlm.model", "builtin")
             _put(merged, f"{model}.{key}", value)
     else:
         known = [*RunConfig.model_fields, *ModelConfig.model_fields]
         raise unknown("setting", key, known)
+
+
+def _fields(model: Any) -> dict[str, Any]:
+    """The settings of a model given by its name, as a mapping, or as a whole config."""
+    if isinstance(model, ModelConfig):
+        return model.model_dump()
+    return dict(model) if isinstance(model, Mapping) else {"model": model}
 
 
 def _first_problem(error: ValidationError) -> InputError:
@@ -161,6 +186,7 @@ def _first_problem(error: ValidationError) -> InputError:
     shown = (
         repr(value) if isinstance(value, str | int | float | bool | None) else type(value).__name__
     )
+    shown = shown if len(shown) <= 80 else f"{shown[:77]}..."
     if problem["type"] == "missing":
         return InputError(name, "is not given", f"pass --{name.split('.')[0].replace('_', '-')}")
     why, _, todo = why.partition("; ")
@@ -170,7 +196,8 @@ def _first_problem(error: ValidationError) -> InputError:
 def names_llm(settings: Sequence[str], file: Path | None) -> bool:
     """Whether a language model is named by the settings or the file."""
     keys = {setting.partition("=")[0].strip() for setting in settings}
-    return bool(keys & {"llm", "llm.model"}) or (file is not None and "llm" in _read_yaml(file))
+    keys |= set(_read_yaml(file) if file else ())
+    return bool(keys & {"llm", "llm.model"})
 
 
 def make_model_config(model: str, settings: Sequence[str] = ()) -> ModelConfig:

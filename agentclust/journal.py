@@ -6,7 +6,7 @@ import errno
 import json
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -15,39 +15,60 @@ from agentclust.errors import InputError, RunError
 
 
 class Rows:
-    """An append-only JSON Lines file. `known` maps each row's id to the row."""
+    """An append-only JSON Lines file. `known` maps each row's id to the row.
+
+    Raises:
+        InputError: A line before the last one is damaged.
+        RunError: The file cannot be written.
+    """
 
     def __init__(self, file: Path, key: str = "id") -> None:
         self.file, self._key, self._lock = file, key, threading.Lock()
         self.known: dict[str, dict[str, Any]] = {}
+        self._end = 0
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
             if file.exists():
                 self._read()
-            self._stream = file.open("a", encoding="utf-8")
+            self._stream = file.open("ab", buffering=0)
         except OSError as error:
             raise cannot_write(file, error) from None
 
     def _read(self) -> None:
-        whole = 0
+        torn = 0
         with self.file.open("rb") as stream:
-            for line in stream:
+            for number, line in enumerate(stream, 1):
+                if torn:
+                    where = f"{self.file}:{torn}"
+                    raise InputError(where, "is no row", "mend or remove the line, then resume")
                 row = parsed_row(line)
                 if row is None:
-                    break
-                whole += len(line)
+                    torn = number
+                    continue
+                self._end += len(line)
                 self.known[str(row.get(self._key, len(self.known)))] = row
-        os.truncate(self.file, whole)
+        if torn:  # a process was killed while it wrote the last line
+            os.truncate(self.file, self._end)
 
     def append(self, row: Mapping[str, Any]) -> None:
-        """Add a row; it outlives the process when this returns."""
-        try:
-            with self._lock:
-                self.known[str(row.get(self._key, len(self.known)))] = dict(row)
-                self._stream.write(json.dumps(row, ensure_ascii=False) + "\n")
-                self._stream.flush()
-        except OSError as error:
-            raise cannot_write(self.file, error) from None
+        """Add a row; it outlives the process when this returns.
+
+        Raises:
+            RunError: It cannot be written; the file holds what it held before.
+        """
+        text = json.dumps(row, ensure_ascii=False) + "\n"
+        line = text.encode(errors="backslashreplace")  # JSON escapes a lone surrogate so, too
+        with self._lock:
+            left = memoryview(line)
+            try:
+                while left:
+                    left = left[self._stream.write(left) :]
+            except OSError as error:
+                with suppress(OSError):
+                    self._stream.truncate(self._end)
+                raise cannot_write(self.file, error) from None
+            self._end += len(line)
+            self.known[str(row.get(self._key, len(self.known)))] = dict(row)
 
     def close(self) -> None:
         """Close the file."""
@@ -61,9 +82,24 @@ def parsed_row(line: bytes) -> dict[str, Any] | None:
         return None
     try:
         row = json.loads(line)
-    except (UnicodeDecodeError, json.JSONDecodeError):
+    except ValueError:
         return None
     return row if isinstance(row, dict) else None
+
+
+def whole_rows(file: Path) -> Iterator[dict[str, Any]]:
+    """The rows of a file that a process may be writing; none where there is no file.
+
+    Raises:
+        InputError: The file is there but cannot be read.
+    """
+    try:
+        with file.open("rb") as stream:
+            yield from filter(None, map(parsed_row, stream))
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise InputError(file, f"cannot be read ({error.strerror})", "restore the file") from None
 
 
 def write_json(file: Path, value: Any) -> None:
@@ -75,9 +111,12 @@ def write_json(file: Path, value: Any) -> None:
     part = file.with_suffix(".part")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", "utf-8")
+        text = json.dumps(value, indent=1, ensure_ascii=False) + "\n"
+        part.write_text(text, "utf-8", errors="backslashreplace")
         part.replace(file)
     except OSError as error:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
         raise cannot_write(file, error) from None
 
 
@@ -99,4 +138,4 @@ def cannot_write(file: Path, error: OSError) -> RunError:
     """The error for a file that could not be written."""
     full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
     todo = "free the disk, then resume" if full else "check the folder, then resume"
-    return RunError(file, f"cannot be written ({error.strerror})", todo)
+    return RunError(file, f"cannot be written ({error.strerror or error})", todo)

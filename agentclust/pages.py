@@ -9,14 +9,14 @@ import numpy as np
 
 from agentclust import report
 from agentclust.journal import read_json
-from agentclust.run import (
-    is_open,
+from agentclust.record import (
     read_clustering,
     read_rows,
     read_samples,
     read_state,
     read_usage,
 )
+from agentclust.run import is_open
 from agentclust.types import Usage
 
 STEPS = ("caption", "label", "name", "assign")

@@ -20,7 +20,7 @@ from rich.progress import (
 from rich.text import Text
 
 Advance = Callable[[], None]
-PLAIN_EVERY = 30.0  # seconds between two lines without a terminal
+PLAIN_EVERY = 30.0
 
 
 class _Rate(ProgressColumn):
@@ -32,10 +32,18 @@ class _Rate(ProgressColumn):
 
 
 class Reporter:
-    """Writes progress and messages to standard error, or nothing where `quiet`."""
+    """Writes progress and messages to standard error.
 
-    def __init__(self, quiet: bool = False) -> None:
-        self.console = Console(stderr=True, quiet=quiet, soft_wrap=True, highlight=False)
+    Args:
+        quiet: Write nothing.
+        every: Least seconds between two lines of a step without a terminal.
+    """
+
+    def __init__(self, quiet: bool = False, every: float = PLAIN_EVERY) -> None:
+        self.console = Console(
+            stderr=True, quiet=quiet, soft_wrap=True, highlight=False, emoji=False
+        )
+        self._every = every
 
     def say(self, text: str) -> None:
         """One line for a person."""
@@ -72,9 +80,9 @@ class Reporter:
             nonlocal count, said
             count += 1
             now = time.monotonic()
-            if now - said >= PLAIN_EVERY:
+            if now - said >= self._every:
                 said = now
-                rate = (count - done) / (now - started)
+                rate = (count - done) / max(now - started, 1e-9)
                 left = (total - count) / rate
                 self.say(f"{name}: {count} of {total}, {rate:.1f}/s, {left:.0f} s left")
 

@@ -17,15 +17,16 @@ from typing import Any
 
 import jsonlines
 from filelock import FileLock, Timeout
+from pydantic import ValidationError
 
 from agentclust import prompts
 from agentclust.config import RunConfig
 from agentclust.errors import InputError, RunError
-from agentclust.journal import Rows, cannot_write, parsed_row, read_json, write_json
+from agentclust.journal import Rows, cannot_write, read_json, write_json
 from agentclust.prompts import Template
-from agentclust.types import Clustering, Dataset, LeftOut, Sample, Usage
+from agentclust.record import FORMAT, read_samples, read_state, read_usage
+from agentclust.types import Dataset, Sample, Usage
 
-FORMAT = 1
 UNBEGUN = {".lock", "samples.jsonl", "run.part"}  # what stands there before the first run.json
 VERSIONS_OF = ("agentclust", "langchain-core", "langchain-openai", "llama-cpp-python", "torch",
                "transformers", "scikit-learn")  # fmt: skip
@@ -36,7 +37,11 @@ class Run:
 
     def __init__(self, folder: Path, lock: FileLock, state: dict[str, Any]) -> None:
         self.folder, self.state = folder, state
-        self.config = RunConfig(**state["config"])
+        try:
+            self.config = RunConfig(**state["config"])
+        except (TypeError, ValidationError):
+            why = "does not hold the settings of a run"
+            raise InputError(folder / "run.json", why, "restore the file") from None
         self._lock = lock
         self._open: dict[Path, Rows] = {}
 
@@ -78,7 +83,12 @@ class Run:
         write_json(self.folder / "run.json", self.state)
 
     def template(self, name: str) -> Template:
-        """The template `name`: the run's own copy, made when it is first used."""
+        """The template `name`: the run's own copy, made when it is first used.
+
+        Raises:
+            InputError: There is no such template, or the copy is not what the run began with.
+            RunError: The copy cannot be written.
+        """
         copies = self.folder / "prompts"
         copy = copies / f"{name}.yaml"
         if name not in self.state["prompts"]:
@@ -90,7 +100,11 @@ class Run:
                 raise cannot_write(copy, error) from None
             known = {"version": template.version, "sha256": template.sha256}
             self.update(prompts=self.state["prompts"] | {name: known})
-        return prompts.load(name, copies)
+        template = prompts.load(name, copies)
+        if template.sha256 != self.state["prompts"][name]["sha256"]:
+            why = "was changed, and the run began with another text"
+            raise InputError(copy, why, "restore it, or start another run")
+        return template
 
     def note(self, text: str) -> None:
         """Add a sentence that a person should read beside the result."""
@@ -123,6 +137,8 @@ class Run:
                     )
             part.replace(target)
         except OSError as error:
+            with suppress(OSError):
+                part.unlink(missing_ok=True)
             raise cannot_write(target, error) from None
 
 
@@ -140,6 +156,16 @@ def create(folder: Path, config: RunConfig, dataset: Dataset) -> Run:
         why = f"cannot be made ({error.strerror})"
         raise InputError(folder, why, "pass another --out") from None
     lock = _locked(folder)
+    try:
+        return _begin(folder, lock, config, dataset)
+    except BaseException:
+        lock.release()
+        raise
+
+
+def _begin(folder: Path, lock: FileLock, config: RunConfig, dataset: Dataset) -> Run:
+    if (folder / "run.json").exists():  # begun and ended since it was found to be free
+        raise InputError(folder, "is not empty", "resume it")
     try:
         with jsonlines.open(folder / "samples.jsonl", "w", compact=True) as stream:
             stream.write_all(_sample_row(sample) for sample in dataset.samples)
@@ -192,7 +218,11 @@ def open_run(folder: Path) -> Run:
     """
     read_state(folder)
     lock = _locked(folder)
-    return Run(folder, lock, read_state(folder))  # as the process before has left it
+    try:
+        return Run(folder, lock, read_state(folder))  # as the process before has left it
+    except BaseException:
+        lock.release()
+        raise
 
 
 def is_open(folder: Path) -> bool:
@@ -206,87 +236,6 @@ def is_open(folder: Path) -> bool:
         return False
     lock.release()
     return False
-
-
-def read_state(folder: Path) -> dict[str, Any]:
-    """What run.json says.
-
-    Raises:
-        InputError: The folder is no run, or one of another format.
-    """
-    state = read_json(folder / "run.json")
-    if not isinstance(state, dict) or "config" not in state:
-        raise InputError(folder, "is no run directory (no run.json)", "pass the folder of a run")
-    if state.get("format") != FORMAT:
-        raise InputError(
-            folder, f"has format {state.get('format')}, not {FORMAT}", "use a matching agentclust"
-        )
-    return state
-
-
-def read_samples(folder: Path) -> tuple[tuple[Sample, ...], tuple[LeftOut, ...]]:
-    """The samples of a run and the files that were left out."""
-    samples, left_out = [], []
-    with jsonlines.open(folder / "samples.jsonl") as stream:
-        for row in stream:
-            if "reason" in row:
-                left_out.append(LeftOut(row["file"], row["reason"]))
-            else:
-                file = Path(row["path"]) if row["path"] else None
-                given = {name: row.get(name) for name in ("caption", "raw_label")}
-                samples.append(Sample(row["id"], file, row["sha256"], tuple(row["size"]), **given))
-    return tuple(samples), tuple(left_out)
-
-
-def read_rows(folder: Path, step: str) -> dict[str, dict[str, Any]]:
-    """The rows a step of the current attempt has written so far, by sample id; for reading only."""
-    file = folder / str(read_state(folder)["attempt"]) / f"{step}.jsonl"
-    if not file.exists():
-        return {}
-    rows = map(parsed_row, file.read_bytes().splitlines(keepends=True))
-    return {row["id"]: row for row in rows if row is not None}
-
-
-def read_usage(folder: Path) -> dict[str, Usage]:
-    """What each step of a run cost."""
-    total: dict[str, Usage] = {}
-    file = folder / "usage.jsonl"
-    if file.exists():
-        for line in file.read_bytes().splitlines(keepends=True):
-            row = parsed_row(line)
-            if row is not None:
-                step = str(row.pop("step"))
-                total[step] = total.get(step, Usage()) + Usage(**row)
-    return total
-
-
-def read_clustering(folder: Path) -> Clustering:
-    """The result of a run.
-
-    Raises:
-        InputError: The folder is no run, or has no result yet.
-    """
-    import numpy as np
-
-    state = read_state(folder)
-    table = folder / "assignments.csv"
-    found = read_json(folder / str(state["attempt"]) / "clusters.json")
-    if not table.exists() or found is None:
-        raise InputError(
-            folder, f"has no result yet (status: {state['status']})", f"agentclust resume {folder}"
-        )
-    with table.open(encoding="utf-8", newline="") as stream:
-        rows = list(csv.DictReader(stream))
-    return Clustering(
-        criterion=state["config"]["criterion"],
-        method=state["config"]["method"],
-        ids=tuple(row["id"] for row in rows),
-        files=tuple(row["path"] for row in rows),
-        labels_=np.array([int(row["cluster"]) for row in rows], dtype=np.int64),
-        names=tuple(found["names"]),
-        confidences=np.array([float(row["confidence"]) for row in rows], dtype=np.float64),
-        run=folder,
-    )
 
 
 def slug(text: str) -> str:

@@ -24,7 +24,8 @@ from agentclust.models import catalogue, load_model
 from agentclust.models.asking import Asker, Budget
 from agentclust.pages import write_report
 from agentclust.progress import Reporter
-from agentclust.run import Run, create, must_be_free, now, open_run, read_clustering, slug
+from agentclust.record import read_clustering
+from agentclust.run import Run, create, must_be_free, now, open_run, slug
 from agentclust.tools.assign import assign
 from agentclust.tools.caption import caption
 from agentclust.tools.label import label
@@ -72,6 +73,7 @@ def start(
     models = _Models(reporter)
     for config in configs:
         models.load(config, dataset.samples)
+    reporter.say(f"run directory: {out}")
     with ExitStack() as open_runs:
         # all of them first, so that an interrupted call is resumed with all of its criteria
         runs = [
@@ -227,8 +229,11 @@ def _execute(run: Run, models: _Models, reporter: Reporter) -> Clustering:
         budget = Budget(config.max_calls)
         model, eyes = models.load(config, samples)
         llm = Asker(model, config.llm, answers, budget, config.seed)
-        sees = isinstance(eyes, BaseChatModel)
-        captioner = Asker(eyes, config.vlm, answers, budget, config.seed) if sees else eyes
+        captioner = (
+            Asker(eyes, config.vlm, answers, budget, config.seed)
+            if isinstance(eyes, BaseChatModel)
+            else eyes
+        )
         work = Work(run, samples, llm, captioner, answers, reporter)
         for tool in METHODS[config.method]:
             reporter.say(f"{config.criterion} · {tool.__name__}: {tool(work)}")

@@ -12,6 +12,7 @@ LEADING = re.compile(
     r"^(?:(?:the )?(?:label|answer|group|name|category|cluster)(?: is)?\s*[:=]\s*"
     r"|(?:an?|the)\s+|[-*•\s]+|\(?\d+[.):]\s+)+"
 )
+QUOTES = " \"'`*<>“”‘’«»"  # noqa: RUF001
 PLURALS = (("ies", "y"), ("ves", "f"), ("ves", "fe"), ("es", ""), ("s", ""), ("men", "man"))
 
 
@@ -19,8 +20,8 @@ def normalise(text: str) -> str:
     """A model's answer as a label: first line, lower case, no numbering, article or end stop."""
     lines = unicodedata.normalize("NFKC", text).strip().splitlines()
     label = " ".join(lines[0].lower().replace("_", " ").split()) if lines else ""
-    label = LEADING.sub("", label.strip("\"'`*<> "))
-    return label.strip(" .,:;!?\"'`*<>()[]{}")[:60].strip()
+    label = LEADING.sub("", label.strip(QUOTES))
+    return label.strip(QUOTES + ".,:;!?()[]{}")[:60].strip()
 
 
 def is_unknown(label: str) -> bool:

@@ -44,9 +44,7 @@ def test_python_lines_run_on_the_public_names() -> None:
     for name in re.findall(r"agentclust\.(\w+)", block[1]):
         assert hasattr(agentclust, name)
     for name in re.findall(r"result\.(\w+)", block[1]):
-        assert name in agentclust.Clustering.__annotations__ or hasattr(
-            agentclust.Clustering, name
-        )
+        assert name in agentclust.Clustering.__annotations__ or hasattr(agentclust.Clustering, name)
 
 
 def test_make_targets_exist() -> None:

@@ -21,9 +21,16 @@ class Captioner(Protocol):
 def load_captioner(name: str) -> Captioner | None:
     """The captioner of that name; None where it names none, so it is a chat model.
 
+    Known are the built-in one, those of installed packages, and ``package.module:Class`` where the
+    class has a method ``caption``.
+
     Raises:
-        MissingExtra: The captioner needs an optional dependency that is not installed.
+        InputError: It cannot be loaded.
+        MissingExtra: It needs an optional dependency that is not installed.
     """
-    if name not in plugins.names("captioners"):
+    if name in plugins.names("captioners"):
+        return plugins.find("captioners", name)()  # type: ignore[no-any-return]
+    if "." not in name.partition(":")[0] or ":" not in name:
         return None
-    return plugins.find("captioners", name)()  # type: ignore[no-any-return]
+    found = plugins.find("captioners", name)
+    return found() if hasattr(found, "caption") else None

@@ -14,12 +14,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
 from agentclust import plugins
 from agentclust.cache import home
 from agentclust.errors import ImageProblem, InputError
-from agentclust.images import probe
+from agentclust.images import probe, suffixes
 from agentclust.types import Dataset, LeftOut, Sample
 
 __all__ = ["from_files", "load", "prepare"]
@@ -38,18 +36,24 @@ def load(source: str, progress: Progress = lambda done, total: None) -> Dataset:
     Raises:
         InputError: Nothing there, nothing usable in it, or a manifest that does not fit.
     """
-    path = Path(source).expanduser()
-    if path.is_dir():
+    if not source.strip():
+        raise InputError(repr(source), "names no dataset", "pass a folder of images or a manifest")
+    path = _path(source)
+    try:
+        there, folder, file = path.exists(), path.is_dir(), path.is_file()
+    except OSError as error:
+        raise InputError(source, f"cannot be read ({error.strerror})", "check the path") from None
+    if folder:
         return _from_folder(path, progress)
-    if path.suffix.lower() in (".csv", ".jsonl") and path.is_file():
+    if file and path.suffix.lower() in (".csv", ".jsonl"):
         return _from_manifest(path, progress)
     if source in plugins.names("datasets"):
         return _from_folder(prepare(source) / "images", progress)
-    if path.exists():
+    if there:
         raise InputError(source, "is neither a folder nor a manifest", "pass a .csv or .jsonl file")
     if path.suffix or os.sep in source:
         raise InputError(source, "does not exist", "pass a folder of images or a manifest")
-    raise plugins.unknown("dataset", source, plugins.names("datasets"))
+    raise plugins.unknown("folder or dataset", source, plugins.names("datasets"))
 
 
 def prepare(name: str, root: Path | None = None) -> Path:
@@ -63,8 +67,14 @@ def prepare(name: str, root: Path | None = None) -> Path:
 
 
 def from_files(files: Sequence[str | os.PathLike[str]]) -> Dataset:
-    """The dataset of these image files; ids are the shortest distinct ends of their paths."""
-    paths = [Path(file).expanduser() for file in files]
+    """The dataset of these image files; ids are the shortest distinct ends of their paths.
+
+    Raises:
+        InputError: No files, one of them twice, or nothing usable among them.
+    """
+    paths = [_path(os.fspath(file)) for file in files]
+    if not paths:
+        raise InputError("images", "is an empty list", "pass a folder or the files of images")
     depth = 1
     while len({path.parts[-depth:] for path in paths}) < len(set(paths)):
         depth += 1
@@ -72,25 +82,49 @@ def from_files(files: Sequence[str | os.PathLike[str]]) -> Dataset:
     return _make("files", rows, lambda done, total: None)
 
 
+def _path(source: str) -> Path:
+    try:
+        return Path(source).expanduser()
+    except RuntimeError as error:
+        raise InputError(source, f"cannot be read ({error})", "write the whole path") from None
+
+
 def _from_folder(folder: Path, progress: Progress) -> Dataset:
-    images, others = [], []
-    suffixes = Image.registered_extensions()
-    for file in _walk(folder):
+    images: list[dict[str, Any]] = []
+    others: list[LeftOut] = []
+    known = suffixes()
+    for file, reason in _walk(folder):
         name = file.relative_to(folder).as_posix()
-        if file.suffix.lower() in suffixes:
-            images.append({"id": name, "file": file})
+        suffix = file.suffix.lower()
+        if reason or suffix not in known:
+            others.append(LeftOut(_shown(name), reason or _no_image(suffix)))
         else:
-            others.append(LeftOut(name, f"{file.suffix or 'no suffix'} is not an image format"))
+            images.append({"id": name, "file": file})
     if not images:
-        found = f"{len(others)} other files" if others else "no files"
+        more = f", and {len(others) - 1} more" if len(others) > 1 else ""
+        found = f"{others[0].file}: {others[0].reason}{more}" if others else "no files"
         raise InputError(folder, f"holds no images ({found})", "pass a folder of images")
     return _make(str(folder), images, progress, others)
 
 
-def _walk(folder: Path) -> Iterator[Path]:
-    for parent, folders, files in os.walk(folder):
+def _no_image(suffix: str) -> str:
+    return f"{suffix} is no image format that can be read" if suffix else "a name without a suffix"
+
+
+def _walk(folder: Path) -> Iterator[tuple[Path, str]]:
+    """Each file below the folder that is not hidden, or the reason why it is no file to read."""
+    closed: list[tuple[Path, str]] = []
+
+    def close(error: OSError) -> None:
+        closed.append((Path(error.filename), f"cannot be listed ({error.strerror})"))
+
+    for parent, folders, files in os.walk(folder, onerror=close):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        yield from (Path(parent, name) for name in sorted(files) if not name.startswith("."))
+        for name in folders:
+            if Path(parent, name).is_symlink():
+                yield Path(parent, name), "a link to a folder: links are not followed"
+        yield from ((Path(parent, name), "") for name in sorted(files) if not name.startswith("."))
+    yield from closed
 
 
 def _from_manifest(manifest: Path, progress: Progress) -> Dataset:
@@ -100,7 +134,7 @@ def _from_manifest(manifest: Path, progress: Progress) -> Dataset:
         given = {name: row[name] for name in COLUMNS if row.get(name) not in (None, "")}
         if "id" not in given:
             raise InputError(where, "has no 'id'", "give every row a distinct id")
-        wrong = [name for name, value in given.items() if not isinstance(value, str | int)]
+        wrong = [name for name, value in given.items() if not _is_text(value)]
         if wrong:
             raise InputError(where, f"{wrong[0]!r} is no text", "write a string")
         given = {name: str(value) for name, value in given.items()}
@@ -116,13 +150,25 @@ def _from_manifest(manifest: Path, progress: Progress) -> Dataset:
     return _make(str(manifest), rows, progress)
 
 
+def _is_text(value: object) -> bool:
+    """Whether it is text that can be written as UTF-8, or a whole number."""
+    return (isinstance(value, str) and _shown(value) == value) or type(value) is int
+
+
+def _shown(name: str) -> str:
+    """A name with whatever is not UTF-8 written out."""
+    return name.encode(errors="backslashreplace").decode()
+
+
 def _read_rows(manifest: Path) -> Iterator[dict[str, Any]]:
     try:
         with manifest.open(encoding="utf-8-sig", newline="") as stream:
             if manifest.suffix.lower() == ".csv":
                 reader = csv.DictReader(stream)
-                if "id" not in (reader.fieldnames or ()):
-                    raise InputError(manifest, "has no column 'id'", "add one with distinct ids")
+                columns = reader.fieldnames or ()
+                if "id" not in columns:
+                    why = f"has no column 'id' (it has: {', '.join(columns) or 'none'})"
+                    raise InputError(manifest, why, "add one with distinct ids")
                 yield from reader
                 return
             for number, line in enumerate(stream, 1):
@@ -134,10 +180,13 @@ def _read_rows(manifest: Path) -> Iterator[dict[str, Any]]:
                 yield row
     except UnicodeDecodeError:
         raise InputError(manifest, "is not UTF-8 text", "save it as UTF-8") from None
-    except json.JSONDecodeError as error:
-        raise InputError(f"{manifest}:{number}", f"is no JSON ({error.msg})", "mend it") from None
+    except (ValueError, RecursionError) as error:
+        why = getattr(error, "msg", str(error))
+        raise InputError(f"{manifest}:{number}", f"is no JSON ({why})", "mend it") from None
     except csv.Error as error:
         raise InputError(manifest, f"is no CSV ({error})", "mend it") from None
+    except OSError as error:
+        raise InputError(manifest, f"cannot be read ({error.strerror})", "check it") from None
 
 
 def _make(
@@ -149,13 +198,16 @@ def _make(
     _check_ids(name, (row["id"] for row in rows))
     samples: list[Sample] = []
     problems = list(left_out)
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+    pool = ThreadPoolExecutor(min(8, os.cpu_count() or 1))
+    try:
         for done, (row, found) in enumerate(zip(rows, pool.map(_probe, rows), strict=True), 1):
             progress(done, len(rows))
             if isinstance(found, str):
-                problems.append(LeftOut(row["id"], found))
+                problems.append(LeftOut(_shown(row["id"]), found))
             else:
                 samples.append(Sample(**row | found))
+    finally:  # who interrupts does not wait for the other images
+        pool.shutdown(cancel_futures=True)
     if not samples:
         raise InputError(
             name, f"no usable image among {len(rows)} ({problems[0].reason})", "check the files"
@@ -167,6 +219,9 @@ def _probe(row: dict[str, Any]) -> dict[str, Any] | str:
     """What the file adds to a row, or the reason why it cannot be used."""
     if "file" not in row:
         return {}
+    path = str(row["file"].absolute())
+    if _shown(path) != path:
+        return "its name is not UTF-8: rename it"
     try:
         sha256, size = probe(row["file"])
     except ImageProblem as problem:

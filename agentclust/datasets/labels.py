@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Sequence
+from itertools import zip_longest
 from pathlib import Path
 
 from agentclust.errors import InputError
 
 
-def read_labels(file: Path, ids: Sequence[str], axis: str | None = None) -> dict[str, str]:
-    """The true label of each sample that the file knows, by sample id.
+def read_labels(
+    file: Path, ids: Sequence[str], axis: str | None = None, files: Sequence[str] = ()
+) -> dict[str, str]:
+    """The true label of each sample that the file knows, by sample id; an empty one is none.
 
     Args:
         file: CSV with a column ``id`` or ``file``, then a column an axis.
-        ids: The run's sample ids. A ``file`` is matched as an id, as the end of one, or as the
-            name that one ends in, where that is unambiguous.
+        ids: The run's sample ids. What names a sample in the file is matched as an id, or else as
+            the end of the path of one sample alone: of its id, or of its image.
         axis: The column to read; may be left out where there is only one.
+        files: The paths of the samples' images, in the order of `ids`, where they are known.
 
     Raises:
-        InputError: The file cannot be read, has no such column, or knows none of the samples.
+        InputError: The file cannot be read, has no such column, knows none of the samples, or
+            gives one of them two labels.
     """
     try:
         with file.open(encoding="utf-8-sig", newline="") as stream:
@@ -31,11 +36,16 @@ def read_labels(file: Path, ids: Sequence[str], axis: str | None = None) -> dict
     name = next((column for column in ("id", "file") if column in columns), None)
     if name is None:
         raise InputError(file, "has no column 'id' or 'file'", "add one that names the samples")
-    axis = _axis(file, axis, [column for column in columns if column not in ("id", "file")])
-    known = _by_name(ids)
-    truth = {
-        known[row[name]]: row[axis] for row in rows if row[name] in known and row[axis] is not None
-    }
+    axis = _axis(file, axis, [c for c in columns if c and c not in ("id", "file")])
+    known = _by_name(ids, files)
+    truth: dict[str, str] = {}
+    for row in rows:
+        sample_id, label = known.get(row[name]), row[axis]
+        if sample_id is None or not label:
+            continue
+        if truth.setdefault(sample_id, label) != label:
+            why = f"gives {sample_id!r} two labels, {truth[sample_id]!r} and {label!r}"
+            raise InputError(file, why, "keep one row a sample")
     if not truth:
         raise InputError(file, f"knows none of the {len(ids)} samples", f"check column {name!r}")
     return truth
@@ -50,10 +60,13 @@ def _axis(file: Path, axis: str | None, axes: list[str]) -> str:
     raise InputError(file, why, f"pass --axis with one of: {', '.join(axes) or 'no columns'}")
 
 
-def _by_name(ids: Sequence[str]) -> dict[str, str]:
-    """Sample id by every unambiguous name: itself, and the last part of its path."""
-    ends: dict[str, list[str]] = {}
-    for sample_id in ids:
-        ends.setdefault(sample_id.rsplit("/", 1)[-1], []).append(sample_id)
-    unambiguous = {end: owners[0] for end, owners in ends.items() if len(owners) == 1}
-    return unambiguous | {sample_id: sample_id for sample_id in ids}
+def _by_name(ids: Sequence[str], files: Sequence[str]) -> dict[str, str | None]:
+    """Sample id by every end of it and of its path, and by itself; None where two share one."""
+    owner: dict[str, str | None] = {}
+    for sample_id, path in zip_longest(ids, files, fillvalue=""):
+        for name in (sample_id, path):
+            parts = name.split("/")
+            for start in range(len(parts)):
+                end = "/".join(parts[start:])
+                owner[end] = sample_id if owner.get(end, sample_id) == sample_id else None
+    return owner | {sample_id: sample_id for sample_id in ids}

@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, replace
 from functools import partial
+from itertools import islice
 from queue import SimpleQueue
-from typing import Any, Protocol, TypeVar, cast, runtime_checkable
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
@@ -24,6 +25,7 @@ from agentclust.errors import ImageProblem, ModelError, RequestRefused, RunError
 from agentclust.images import data_url
 from agentclust.models.faults import mapped
 from agentclust.models.schema import choose_by_schema
+from agentclust.models.usage import usage_of
 from agentclust.types import Choice, Refusal, Reply, Request, Usage
 
 T = TypeVar("T", Reply, Choice)
@@ -105,7 +107,7 @@ class Asker:
             how: dict[str, Any] = {"max_tokens": max_tokens, "stop": list(stop) or None}
             if len(prompts) == 1:
                 return [_reply(self.model.invoke(prompts[0], **how))]
-            return [_reply(cast("AIMessage", m)) for m in self.model.batch(prompts, **how)]  # type: ignore[arg-type]
+            return [_reply(m) for m in self.model.batch(prompts, **how)]  # type: ignore[arg-type]
 
         how = {"max_tokens": max_tokens, "stop": list(stop)}
         return self._each(requests, how, ask, lambda stored: Reply(stored["text"]))
@@ -164,9 +166,10 @@ class Asker:
                     )
             else:
                 answered += 1
-            for position, index in enumerate(waiting[answer_key]):
-                free = position > 0 and not isinstance(answer, Refusal)
-                yield index, replace(answer, usage=Usage()) if free else answer  # type: ignore[type-var]
+            for index in waiting[answer_key]:
+                yield index, answer
+                if not isinstance(answer, Refusal):
+                    answer = replace(answer, usage=Usage())  # the equal ones cost nothing
 
     def _ask_all(
         self, asked: list[tuple[str, Request]], ask: Callable[[list[Prompt]], list[T]]
@@ -185,23 +188,25 @@ class Asker:
         self, asked: list[tuple[str, Request]], ask: Callable[[list[Prompt]], list[T]]
     ) -> Iterator[tuple[str, T | Refusal]]:
         """``concurrency`` requests in flight, the images of the next ones prepared meanwhile."""
+
+        def send(item: tuple[str, Request], prompt: Future[Prompt]) -> list[T | Refusal]:
+            return self._ask_chunk([item], ask, [prompt.result])
+
         images = ThreadPoolExecutor(min(4, os.cpu_count() or 1), "image")
         senders = ThreadPoolExecutor(self.config.concurrency, "ask")
         queue = iter(asked)
-        done: SimpleQueue[tuple[str, Future[list[T | Refusal]]]] = SimpleQueue()
-        running = 0
+        running: dict[Future[list[T | Refusal]], str] = {}
+        done: SimpleQueue[Future[list[T | Refusal]]] = SimpleQueue()
         try:
             while True:
-                while running < 2 * self.config.concurrency and (item := next(queue, None)):
-                    prompt = images.submit(self._prompt, item[1])
-                    answer = senders.submit(self._ask_chunk, [item], ask, [prompt.result])
-                    answer.add_done_callback(lambda future, k=item[0]: done.put((k, future)))
-                    running += 1
+                for item in islice(queue, 2 * self.config.concurrency - len(running)):
+                    future = senders.submit(send, item, images.submit(self._prompt, item[1]))
+                    running[future] = item[0]
+                    future.add_done_callback(done.put)
                 if not running:
                     return
-                answer_key, future = done.get()
-                running -= 1
-                yield answer_key, future.result()[0]
+                future = done.get()
+                yield running.pop(future), future.result()[0]
         finally:
             # an answer in flight is still stored by its thread, if the process lives so long
             for pool in (images, senders):
@@ -211,7 +216,7 @@ class Asker:
         self,
         chunk: list[tuple[str, Request]],
         ask: Callable[[list[Prompt]], list[T]],
-        prompts: list[Callable[[], Prompt]],
+        prompts: Sequence[Callable[[], Prompt]],
     ) -> list[T | Refusal]:
         """Ask for one batch and store what came, in the thread that paid for it."""
         self._budget.spend(len(chunk))
@@ -260,17 +265,3 @@ class Asker:
 
 def _reply(message: AIMessage) -> Reply:
     return Reply(str(message.text), usage_of(message))
-
-
-def usage_of(message: AIMessage) -> Usage:
-    """The token counts a chat model reports with its answer."""
-    usage = message.usage_metadata
-    if not usage:
-        return Usage(calls=1)
-    details = usage.get("input_token_details") or {}
-    return Usage(
-        calls=1,
-        prompt_tokens=usage["input_tokens"],
-        cached_prompt_tokens=details.get("cache_read") or 0,
-        completion_tokens=usage["output_tokens"],
-    )

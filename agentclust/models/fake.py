@@ -56,6 +56,8 @@ class FakeModel(BaseChatModel):
         if self.latency:
             time.sleep(self.latency)
         text = self._next_reply() if self.script else answer(_text(messages))
+        for mark in stop or ():
+            text = text.partition(mark)[0]
         usage = _count(messages, text)
         message = AIMessage(
             text,
@@ -120,8 +122,11 @@ def _count(messages: Sequence[BaseMessage], reply: str = "") -> Usage:
 def build(config: ModelConfig, name: str, seed: int) -> FakeModel:
     """``fake`` answers deterministically; ``fake:SECONDS`` does so after a wait."""
     try:
-        return FakeModel(latency=float(name or 0))
+        latency = float(name or 0)
     except ValueError:
+        latency = -1
+    if not 0 <= latency <= 3600:
         raise InputError(
             config.model, "the fake model takes a wait in seconds", "write fake or fake:0.1"
-        ) from None
+        )
+    return FakeModel(latency=latency)

@@ -132,4 +132,5 @@ def _first_line(error: BaseException, limit: int = 200) -> str:
         said = error.args[0].get("message")
     text = str(said or error).strip() or type(error).__name__
     line = " ".join(text.splitlines()[0].split())
-    return line if len(line) <= limit else line[: limit - 1] + "…"
+    line = line if len(line) <= limit else line[: limit - 1] + "…"
+    return ": ".join([line, *getattr(error, "__notes__", ())])

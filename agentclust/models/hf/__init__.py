@@ -1,0 +1,1 @@
+"""What `agentclust.models.transformers` is made of: checkpoint, chat format, network, decoding."""

@@ -1,0 +1,110 @@
+"""What a run directory says, for reading alone: nothing is locked and nothing changes."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from agentclust.errors import InputError
+from agentclust.journal import read_json, whole_rows
+from agentclust.types import Clustering, LeftOut, Sample, Usage
+
+FORMAT = 1
+
+
+def read_state(folder: Path) -> dict[str, Any]:
+    """What run.json says.
+
+    Raises:
+        InputError: The folder is no run, or one of another format.
+    """
+    state = read_json(folder / "run.json")
+    if not isinstance(state, dict) or "config" not in state:
+        raise InputError(folder, "is no run directory (no run.json)", "pass the folder of a run")
+    if state.get("format") != FORMAT:
+        raise InputError(
+            folder, f"has format {state.get('format')}, not {FORMAT}", "use a matching agentclust"
+        )
+    return state
+
+
+def read_samples(folder: Path) -> tuple[tuple[Sample, ...], tuple[LeftOut, ...]]:
+    """The samples of a run and the files that were left out.
+
+    Raises:
+        InputError: samples.jsonl is missing or damaged.
+    """
+    file = folder / "samples.jsonl"
+    samples, left_out = [], []
+    try:
+        for row in whole_rows(file):
+            if "reason" in row:
+                left_out.append(LeftOut(row["file"], row["reason"]))
+            else:
+                path = Path(row["path"]) if row["path"] else None
+                width, height = row["size"]
+                given = {name: row.get(name) for name in ("caption", "raw_label")}
+                samples.append(Sample(row["id"], path, row["sha256"], (width, height), **given))
+        expected = read_state(folder)["dataset"]["n_samples"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise _damaged(file, error) from None
+    if len(samples) != expected:
+        raise _damaged(file, f"{len(samples)} samples, where run.json says {expected}")
+    return tuple(samples), tuple(left_out)
+
+
+def read_rows(folder: Path, step: str) -> dict[str, dict[str, Any]]:
+    """The rows a step of the current attempt has written so far, by sample id."""
+    file = folder / str(read_state(folder)["attempt"]) / f"{step}.jsonl"
+    return {row["id"]: row for row in whole_rows(file)}
+
+
+def read_usage(folder: Path) -> dict[str, Usage]:
+    """What each step of a run cost."""
+    total: dict[str, Usage] = {}
+    for row in whole_rows(folder / "usage.jsonl"):
+        step = str(row.pop("step"))
+        total[step] = total.get(step, Usage()) + Usage(**row)
+    return total
+
+
+def read_clustering(folder: Path) -> Clustering:
+    """The result of a run.
+
+    Raises:
+        InputError: The folder is no run, has no result yet, or its result is damaged.
+    """
+    state = read_state(folder)
+    table = folder / "assignments.csv"
+    found = read_json(folder / str(state["attempt"]) / "clusters.json")
+    if not table.exists() or found is None:
+        raise InputError(
+            folder, f"has no result yet (status: {state['status']})", f"agentclust resume {folder}"
+        )
+    try:
+        with table.open(encoding="utf-8", newline="") as stream:
+            rows = list(csv.DictReader(stream))
+        names = tuple(found["names"])
+        clusters = [int(row["cluster"]) for row in rows]
+        if not all(-1 <= cluster < len(names) for cluster in clusters):
+            raise ValueError(f"clusters are -1 to {len(names) - 1}")
+        return Clustering(
+            criterion=state["config"]["criterion"],
+            method=state["config"]["method"],
+            ids=tuple(row["id"] for row in rows),
+            files=tuple(row["path"] for row in rows),
+            labels_=np.array(clusters, dtype=np.int64),
+            names=names,
+            confidences=np.array([float(row["confidence"]) for row in rows], dtype=np.float64),
+            run=folder,
+        )
+    except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:
+        raise _damaged(table, error) from None
+
+
+def _damaged(file: Path, error: object) -> InputError:
+    why = f"is damaged ({type(error).__name__}: {error})"
+    return InputError(file, why, "restore the file, or start another run")
