@@ -123,7 +123,8 @@ def make_config(
     for setting in settings:
         key, equals, text = setting.partition("=")
         if not equals or not key.strip():
-            raise InputError(setting, "is not KEY=VALUE", "write for example --set mode=paper")
+            todo = "write for example --set mode=paper"
+            raise InputError(f"--set {setting}".strip(), "is not KEY=VALUE", todo)
         _put(merged, key.strip(), _value(setting, text))
     merged["vlm"] = {"model": "builtin"} | merged.get("vlm", {})
     try:

@@ -126,7 +126,7 @@ def counted_labels(work: Work) -> tuple[dict[str, str], dict[str, int]]:
     rows = work.run.step_rows("labels").known
     raw = {s.id: rows[s.id]["label"] for s in work.samples if s.id in rows}
     known = {i: text for i, text in raw.items() if not wording.is_unknown(text)}
-    merged = wording.merge_plurals(wording.count(known.values()))
+    merged = wording.merge(wording.count(known.values()))
     labels = {i: merged[text] for i, text in known.items()}
     return labels, wording.count(labels.values())
 

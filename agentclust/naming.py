@@ -64,10 +64,12 @@ def propose(work: Work, counts: Mapping[str, int]) -> list[Candidate]:
             share = score if isinstance(k, int) else score / np.log(len(names))
             candidates.append(Candidate(names, source, float(share)))
     if not candidates:
+        wanted = k if isinstance(k, int) else "at least 2"
+        known = ", ".join(list(counts)[:8]) or "none"
         raise RunError(
             f"{len(counts)} different raw labels",
-            f"do not give {k} distinct names",
-            f"ask for fewer clusters; the labels are: {', '.join(list(counts)[:8])}",
+            f"do not give {wanted} distinct names (the labels are: {known})",
+            "ask for fewer clusters, or word the criterion otherwise",
         )
     return sorted(candidates, key=lambda candidate: -candidate.score)
 

@@ -131,9 +131,10 @@ def _check_variables(template: Template, file: Path) -> None:
         used = set[str]()
         for text in (template.system, template.user):
             used |= meta.find_undeclared_variables(JINJA.parse(text))
-            _compiled(text)
     except TemplateError as error:
-        raise InputError(file, f"is no Jinja template ({error})", "mend the braces") from None
+        raise InputError(
+            file, f"is no Jinja template ({error.message})", "mend the braces"
+        ) from None
     if used != set(template.variables):
         undeclared = sorted(used - set(template.variables))
         unused = sorted(set(template.variables) - used)

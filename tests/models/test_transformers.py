@@ -103,7 +103,7 @@ def image_reference(folder):
     def start(colour, user):
         text = CHAT_TEXT.format(system=SYSTEM, user="<image>\n" + user)
         picture = Image.new("RGB", (60, 40), colour)
-        inputs = processor(text=text, images=picture, return_tensors="pt")
+        inputs = processor(text=text, images=picture, add_special_tokens=False, return_tensors="pt")
         return inputs["input_ids"], {"pixel_values": inputs["pixel_values"]}
 
     return processor.tokenizer, network, start
@@ -174,7 +174,7 @@ def test_images_are_answered_as_the_network_itself_does(llava, image_model):
 
 
 def test_prompts_with_and_without_images_may_be_mixed(image_model):
-    prompts = [show("red", "mood?"), ask(USERS[0]), show("blue", "mood?"), ask("mood?")]
+    prompts = [ask(USERS[0]), show("red", "mood?"), show("blue", "mood?"), ask("mood?")]
     together = image_model.batch(prompts, max_tokens=8)
     assert texts(together) == [image_model.invoke(p, max_tokens=8).text for p in prompts]
 
@@ -213,16 +213,20 @@ def test_max_tokens_and_stop_texts_end_an_answer(text_model):
     assert cut[0].response_metadata["finish_reason"] == "stop"
     assert 0 < cut[0].usage_metadata["output_tokens"] < 16
     assert text_model.invoke(prompts[0], max_tokens=16, stop=[stop]).text == cut[0].text
+    asked = text_model.invoke(prompts[0], max_tokens=16, stop=["rain"])  # the prompt has it
+    assert asked.text == whole[0].text
 
 
-def test_an_answer_ends_with_the_token_that_ends_a_turn(llama, tmp_path):
+@pytest.mark.parametrize("told_by", ["template", "tokenizer", "generation config"])
+def test_an_answer_ends_with_a_token_that_ends_it(llama, tmp_path, told_by):
     tokenizer, network, start = text_reference(llama)
     ids, extra = start(USERS[0])
     tokens = []
     while len(tokens) < 3:
         tokens.append(int(next_logits(network, ids, extra, tokens).argmax()))
-    end = tokenizer.convert_tokens_to_ids("<|end|>")
-    with torch.no_grad():  # from now on the third token is the end of the turn
+    end = {"template": 4, "tokenizer": 2}.get(told_by, tokens[2])
+    network.generation_config.eos_token_id = tokens[2] if told_by == "generation config" else None
+    with torch.no_grad():  # from now on the third token is the end
         network.lm_head.weight[[tokens[2], end]] = network.lm_head.weight[[end, tokens[2]]]
     network.save_pretrained(tmp_path)
     tokenizer.save_pretrained(tmp_path)
@@ -485,6 +489,16 @@ def test_a_checkpoint_without_a_template_gets_a_plain_one(make, tmp_path):
     assert text.count("<image>") == (make is make_llava)
 
 
+def test_the_token_a_text_begins_with_is_there_once(llava, image_model, tmp_path):
+    model = load(make_llava(tmp_path, template=CHAT.replace("{{ bos_token }}", "")))
+    prompts = [show("red", user) for user in USERS]
+    for one, other in zip(
+        model.batch(prompts, max_tokens=6), image_model.batch(prompts, max_tokens=6), strict=True
+    ):
+        assert one.text == other.text
+        assert one.usage_metadata["input_tokens"] == other.usage_metadata["input_tokens"]
+
+
 # Loading
 
 
@@ -556,6 +570,14 @@ def test_folders_that_cannot_be_loaded(tmp_path):
             load(folder)
         assert "\n" not in str(caught.value)
         assert len(str(caught.value)) < 600
+
+
+def test_weights_that_are_missing_are_not_made_up(llama, tmp_path):
+    tokenizer, network, _ = text_reference(llama)
+    network.model.save_pretrained(tmp_path)  # as checkpoints for embeddings are: without a head
+    tokenizer.save_pretrained(tmp_path)
+    with pytest.raises(InputError, match=r"has no weights for lm_head.weight"):
+        load(tmp_path)
 
 
 def test_a_checkpoint_with_a_program_of_its_own_is_not_run(tmp_path):

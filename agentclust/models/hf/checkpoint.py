@@ -80,7 +80,11 @@ def load(config: ModelConfig, name: str) -> Checkpoint:
         else:
             kind, processor = hf.AutoModelForCausalLM, None
             tokenizer = hf.AutoTokenizer.from_pretrained(where, **source)
-        model = kind.from_pretrained(where, **source, **_placement(config, found))
+        placement = _placement(config, found)
+        model, told = kind.from_pretrained(where, **source, **placement, output_loading_info=True)
+        if told["missing_keys"]:  # they would be random numbers
+            lacking = ", ".join(sorted(told["missing_keys"])[:2])
+            raise InputError(name, f"has no weights for {lacking}", CHOOSE)
     _keep_odd_layers_unpacked(model)
     tokenizer.padding_side = "left"
     if tokenizer.pad_token is None:
@@ -209,7 +213,7 @@ def out_of_memory(name: str, todo: str) -> Iterator[None]:
     """Make a `ModelError` of a GPU or CPU allocation that failed; `todo` names what to lower."""
     try:
         yield
-    except torch.OutOfMemoryError as error:
+    except torch.cuda.OutOfMemoryError as error:
         raise ModelError(name, "does not fit into the GPU's memory", f"try {todo}") from error
     except (MemoryError, RuntimeError) as error:
         if isinstance(error, RuntimeError) and "allocate memory" not in str(error):

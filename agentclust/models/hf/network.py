@@ -186,7 +186,7 @@ class Network:
         )
         pairs = takewhile(lambda pair: pair[0] == pair[1], zip(a, b, strict=False))
         prefix = [token for token, _ in pairs]
-        if not system or len(prefix) < MIN_PREFIX:
+        if len(prefix) < MIN_PREFIX:
             return [], None
         ids = torch.tensor([prefix], device=self.checkpoint.model.device)
         inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
