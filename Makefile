@@ -2,8 +2,6 @@
 VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
-DEMO_MODEL := qwen2.5-coder-0.5b
-TEST_MODEL := smollm2-135m
 
 # llama.cpp is compiled on this machine for what its processor can do, without AMX: kernels built
 # for it crash on some virtual machines that announce it.
@@ -22,7 +20,6 @@ demo: $(VENV)/local
 	$(BIN)/agentclust demo
 
 test: $(VENV)/dev
-	$(BIN)/agentclust models pull $(TEST_MODEL) || echo "tests with real weights will be skipped"
 	$(BIN)/python -m pytest
 
 check: $(VENV)/dev

@@ -12,8 +12,9 @@ from agentclust.models import catalogue
 from agentclust.models.pull import pull
 from agentclust.types import Clustering
 
-# the smallest model of the catalogue whose groupings came out right; see the README's table
-LLM = "qwen2.5-coder-0.5b"
+# the smallest model of the catalogue that reads the captions right: the 0.5B one calls most
+# colours unknown and takes percentages for numbers
+LLM = "qwen2.5-coder-1.5b"
 CRITERIA = {"colour": "colour", "number of objects": "count", "shape": "shape"}  # -> label axis
 
 

@@ -101,9 +101,7 @@ def test_an_answer_becomes_a_label(text, label):
 
 
 def test_plurals_merge_only_where_the_singular_occurs():
-    merged = wording.merge(
-        dict.fromkeys(["glass", "glasses", "bus", "berries", "women"], 1)
-    )
+    merged = wording.merge(dict.fromkeys(["glass", "glasses", "bus", "berries", "women"], 1))
     assert merged == {
         "glass": "glass",
         "glasses": "glass",

@@ -21,13 +21,13 @@ COMMAND = Path(sysconfig.get_path("scripts"), "agentclust")
 # names
 
 
-def test_the_built_in_parts_load():
+def test_the_built_in_parts_that_need_nothing_load():
     assert {"fake", "llama-cpp", "openai", "transformers"} <= set(plugins.names("models"))
     assert "builtin" in plugins.names("captioners")
     assert "clevr4-mini" in plugins.names("datasets")
     for group, parts in plugins.BUILT_IN.items():
-        for name in parts:
-            assert callable(plugins.find(group, name))
+        for name, (_, extra) in parts.items():
+            assert extra or callable(plugins.find(group, name))
 
 
 @pytest.mark.parametrize(
@@ -60,8 +60,6 @@ def test_a_class_by_its_path():
     assert plugins.find("models", "agentclust.models.fake:FakeModel") is FakeModel
     nested = plugins.find("models", "agentclust.models.fake:FakeModel.choose")
     assert nested is FakeModel.choose
-    model = load_model(ModelConfig(model="agentclust.models.fake:build"))
-    assert isinstance(model, FakeModel)
 
 
 @pytest.mark.parametrize(
@@ -144,16 +142,16 @@ def plot(folder):
 """
 ENTRIES = """
 [agentclust.models]
-rake = garden:Rake
-rotten = garden_rotten:Rake
-lost = garden:Spade
-fake = garden:Rake
+rake = garden.shed:Rake
+rotten = garden.rotten:Rake
+lost = garden.shed:Spade
+fake = garden.shed:Rake
 
 [agentclust.captioners]
-leaf = garden:Leaf
+leaf = garden.shed:Leaf
 
 [agentclust.datasets]
-plot = garden:plot
+plot = garden.shed:plot
 """
 
 
@@ -163,8 +161,9 @@ def garden(tmp_path):
     site = tmp_path / "site"
     about = site / "garden-1.0.dist-info"
     about.mkdir(parents=True)
-    (site / "garden.py").write_text(CODE)
-    (site / "garden_rotten.py").write_text("import no_such_package_at_all\n")
+    (site / "garden").mkdir()
+    (site / "garden" / "shed.py").write_text(CODE)
+    (site / "garden" / "rotten.py").write_text("import no_such_package_at_all\n")
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: garden\nVersion: 1.0\n")
     (about / "entry_points.txt").write_text(ENTRIES)
     return site
@@ -175,12 +174,13 @@ def test_the_parts_of_an_installed_package_load(garden, monkeypatch):
     assert {"rake", "rotten", "lost"} <= set(plugins.names("models"))
     model = load_model(ModelConfig(model="rake:sharp", batch_size=3), seed=7)
     assert model.fingerprint == "sharp 7 3"
+    assert load_model(ModelConfig(model="garden.shed:Rake"), 3).fingerprint == "Rake 3 8"
     assert load_captioner("leaf").identity == "leaf-1"
     assert len(list(prepare("plot").glob("images/*.png"))) == 6
     assert type(load_model(ModelConfig(model="fake"))) is FakeModel  # ours cannot be replaced
-    with complains("rotten: garden_rotten:Rake cannot be loaded (ModuleNotFoundError: No module"):
+    with complains("rotten: garden.rotten:Rake cannot be loaded (ModuleNotFoundError: No module"):
         load_model(ModelConfig(model="rotten"))
-    with complains("lost: garden:Spade cannot be loaded (AttributeError: "):
+    with complains("lost: garden.shed:Spade cannot be loaded (AttributeError: "):
         load_model(ModelConfig(model="lost"))
     with complains("raker: unknown model; did you mean 'rake'?"):
         load_model(ModelConfig(model="raker"))

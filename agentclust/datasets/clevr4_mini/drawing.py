@@ -30,7 +30,7 @@ COLORS: Mapping[str, tuple[int, int, int]] = {
     "cyan": (40, 205, 205),
     "yellow": (242, 215, 45),
     "pink": (245, 130, 170),
-    "orange": (242, 135, 25),
+    "orange": (243, 128, 22),
 }
 
 

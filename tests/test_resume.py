@@ -1,0 +1,158 @@
+"""Whoever kills the process loses at most the answers in flight; nothing is paid for twice."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import sqlite3
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from tests import outside
+from tests.endpoint import as_fake
+from tests.models.stub_endpoint import Stub
+from tests.plugged import noted, pictures
+
+THINGS = ("ball", "cone", "cube", "ring", "star", "ball somewhere", "cone perhaps")
+RECORDING = "tests.plugged:Recording"
+
+
+@pytest.fixture
+def dataset(tmp_path):
+    """140 captions, 10 of them in doubt each way, and 10 pictures."""
+    folder = pictures(tmp_path / "pictures", "rgbrgbrgbr")
+    rows = [{"id": f"p{i}", "file": f"pictures/{file.name}"}
+            for i, file in enumerate(sorted(folder.iterdir()))]  # fmt: skip
+    rows += [{"id": f"c{i}", "caption": f"number {i} is a {THINGS[i % 7]}"} for i in range(140)]
+    file = tmp_path / "m.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return file
+
+
+@dataclass
+class Killed:
+    """A run that is killed, resumed, and killed again.
+
+    Attributes:
+        words: The command line that begins it, without ``--out``.
+        asked: What the model has been asked so far, as digests.
+        in_flight: How many answers a killed process may lose.
+    """
+
+    folder: Path
+    words: tuple[object, ...]
+    env: dict[str, str]
+    asked: Callable[[], list[str]]
+    in_flight: int
+    answers: Path
+    kills: int = field(default=0, init=False)
+
+    def go(self, after: float | None = None) -> bool:
+        """Go on until the end, or until a kill after so many seconds; whether it ended."""
+        begun = (self.folder / "run/run.json").exists()
+        words = ("resume", "run") if begun else ("run", *self.words, "--out", "run")
+        process = outside.start(*words, cwd=self.folder, env=self.env)
+        if after is not None:
+            time.sleep(after)
+            process.signal(signal.SIGKILL)
+        ended = process.wait()
+        assert ended.status in (0, -signal.SIGKILL), ended.err
+        self.kills += ended.status != 0
+        return ended.status == 0
+
+    def stored(self) -> int:
+        """How many answers are on disk."""
+        if not self.answers.exists():
+            return 0
+        with closing(sqlite3.connect(self.answers)) as store:
+            tables = store.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+            return store.execute("SELECT count(*) FROM answers").fetchone()[0] if tables else 0
+
+    def lost(self) -> int:
+        """How many answers that were asked for are not on disk."""
+        lost = len(set(self.asked())) - self.stored()
+        assert lost <= self.in_flight
+        return lost
+
+    def result(self) -> bytes:
+        return (self.folder / "run/assignments.csv").read_bytes()
+
+
+def kill_20_times(make: Callable[[int], Killed], exact: bool, kills: int = 20) -> None:
+    """Kill runs at random moments and compare them with one that was left in peace.
+
+    Args:
+        make: A new run, by its number.
+        exact: Whether `asked` knows of a request before the model has answered, for certain.
+        kills: How many kills in all.
+    """
+    undisturbed = make(0)
+    started = time.monotonic()
+    assert undisturbed.go()
+    span = time.monotonic() - started
+    asked = undisturbed.asked()
+    assert len(asked) == len(set(asked)) == undisturbed.stored() > 150
+    rng = random.Random(20)
+    done, turn = 0, 0
+    while done < kills:
+        turn += 1
+        run = make(turn)
+        lost, ended = 0, False
+        while not ended:
+            ended = run.go(rng.uniform(0, 0.8 * span) if done + run.kills < kills else None)
+            lost += 0 if ended else run.lost() if exact else run.in_flight
+        assert run.result() == undisturbed.result()
+        repeated = len(run.asked()) - len(set(run.asked()))
+        assert set(run.asked()) == set(asked)
+        assert repeated <= lost
+        assert run.stored() == len(asked)
+        done += run.kills
+    assert done == kills
+
+
+@pytest.mark.parametrize(("cache", "kills"), [("true", 20), ("false", 4)])
+def test_kills_repeat_no_stored_call_in_process(tmp_path, dataset, cache, kills):
+    def make(turn):
+        folder = tmp_path / f"turn{turn}"
+        folder.mkdir()
+        return Killed(
+            folder,
+            ("../m.jsonl", "--criterion", "shape", "--n-clusters", 4, "--llm", RECORDING,
+             "--vlm", RECORDING, "--set", f"cache={cache}"),
+            {"ASKED": str(folder / "asked"), "LATENCY": "0.002",
+             "AGENTCLUST_HOME": str(folder / "home")},
+            lambda: [row["digest"] for row in noted(folder / "asked")],
+            1,
+            folder / ("home" if cache == "true" else "run") / "answers.sqlite",
+        )  # fmt: skip
+
+    kill_20_times(make, exact=True, kills=kills)
+
+
+def test_kills_repeat_no_stored_call_of_an_endpoint(tmp_path, dataset):
+    concurrency = 8
+    with Stub(as_fake, latency=0.03) as stub:
+
+        def make(turn):
+            folder = tmp_path / f"turn{turn}"
+            folder.mkdir()
+            since = len(stub.requests)
+            sets = {"base_url": stub.base_url, "concurrency": concurrency}
+            return Killed(
+                folder,
+                ("../m.jsonl", "--criterion", "shape", "--n-clusters", 4, "--llm", "openai:stub",
+                 "--vlm", "openai:stub", *(word for key, value in sets.items()
+                                           for word in ("--set", f"{key}={value}"))),
+                {"AGENTCLUST_HOME": str(folder / "home")},
+                lambda: [json.dumps(body) for body in stub.requests[since:]],
+                concurrency,
+                folder / "home/answers.sqlite",
+            )  # fmt: skip
+
+        kill_20_times(make, exact=False)
