@@ -19,13 +19,11 @@ from agentclust.captioners.builtin.objects import Piece, Scene, find_objects
 from agentclust.captioners.builtin.shapes import shape_word
 from agentclust.captioners.builtin.tags import Tagger, load_tagger
 from agentclust.images import read_image
+from agentclust.wording import NUMBERS
 
 VERSION = 1  # rises whenever a caption may change
 EDGE = 256  # longest side that is measured, pixels; tiny pictures are scaled to half of it
 SMALLEST = 8  # pixels; a narrower picture has no objects to tell apart
-NUMBERS = ["no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten",
-           "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen",
-           "eighteen", "nineteen", "twenty"]  # fmt: skip
 IRREGULAR, CUT = "irregularly shaped", "partly visible"
 UNSEEN = "texture, action, place, mood and writing cannot be seen"
 
