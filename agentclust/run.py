@@ -6,6 +6,7 @@ It knows files, not models. Whoever kills the process loses at most the answers 
 from __future__ import annotations
 
 import csv
+import os
 import platform
 import re
 from collections.abc import Mapping, Sequence
@@ -265,7 +266,7 @@ def _locked(folder: Path) -> FileLock:
 def _sample_row(sample: Sample) -> dict[str, Any]:
     row: dict[str, Any] = {
         "id": sample.id,
-        "path": str(sample.file.absolute()) if sample.file else "",
+        "path": os.path.abspath(sample.file) if sample.file else "",
         "sha256": sample.sha256,
         "size": list(sample.size),
     }

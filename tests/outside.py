@@ -27,6 +27,8 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
 
+import psutil
+
 SCRIPT = Path(sysconfig.get_path("scripts"), "agentclust")
 ROOT = Path(__file__).parents[1]
 IMPORTED = ("agentclust.cli", "agentclust.service", "agentclust.models.fake",
@@ -64,6 +66,9 @@ class Started:
     def signal(self, number: int) -> None:
         os.kill(self.pid, number)
 
+    def is_over(self) -> bool:
+        return psutil.Process(self.pid).status() == psutil.STATUS_ZOMBIE
+
     def wait(self, timeout: float = 60.0) -> Ended:
         guard = threading.Timer(timeout, os.kill, (self.pid, signal.SIGKILL))
         guard.start()
@@ -92,6 +97,8 @@ def start(
         path: A folder with packages that shall be there.
     """
     streams = Path(mkdtemp(prefix="streams-", dir=_streams()))
+    for name in ("out", "err"):
+        (streams / name).touch()
     return Started(
         {
             "words": [str(word) for word in words],
@@ -139,7 +146,10 @@ def _server() -> subprocess.Popen[str]:
 
 
 def _end(server: subprocess.Popen[str]) -> None:
-    server.communicate(timeout=30)
+    try:
+        server.communicate(timeout=30)
+    except subprocess.TimeoutExpired:
+        server.kill()
 
 
 def _ask(order: Mapping[str, Any]) -> int:
@@ -155,15 +165,20 @@ def _serve() -> dict[str, Any] | None:
     """Fork a child for each order; returns the order in the child, None when there are no more."""
     for name in IMPORTED:
         importlib.import_module(name)
+    children: set[int] = set()
     for line in sys.stdin:
         order: dict[str, Any] = json.loads(line)
         if "wait" in order:
             answer = os.waitstatus_to_exitcode(os.waitpid(order["wait"], 0)[1])
+            children.remove(order["wait"])
         else:
             answer = os.fork()
             if not answer:
                 return order
+            children.add(answer)
         print(answer, flush=True)
+    for child in children:  # of a test that failed
+        os.kill(child, signal.SIGKILL)
     return None
 
 
@@ -175,7 +190,7 @@ def _become(order: Mapping[str, Any]) -> None:
     os.environ.update(order["env"])
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     for number, name in enumerate(("out", "err"), 1):
-        os.dup2(os.open(order[name], os.O_WRONLY | os.O_CREAT), number)
+        os.dup2(os.open(order[name], os.O_WRONLY), number)
     if order["file_size"]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (order["file_size"], order["file_size"]))
     for package in order["without"]:

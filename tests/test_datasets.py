@@ -1,11 +1,11 @@
 import json
 import os
+import resource
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
-import time
 from dataclasses import fields
 from pathlib import Path
 
@@ -117,7 +117,7 @@ def test_files_that_cannot_be_used_are_left_out_with_the_reason(photos):
     }
 
 
-@pytest.mark.timeout(20)
+@pytest.mark.timeout(60)
 def test_a_pipe_is_not_waited_for(photos):
     os.mkfifo(photos / "pipe.png")
     assert reasons(load(str(photos))) == {"pipe.png": "not a regular file"}
@@ -211,14 +211,15 @@ from agentclust.datasets import load
 load(sys.argv[1], lambda done, total: print(done, flush=True))
 """
     command = (sys.executable, "-c", script, str(tmp_path))
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     with child:
         child.stdout.readline()
         child.send_signal(signal.SIGINT)
-        sent = time.monotonic()
         _, error = child.communicate()
     assert b"KeyboardInterrupt" in error
-    assert time.monotonic() - sent < 5  # all of them take half a minute
+    spent = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before.ru_utime
+    assert spent < 8  # seconds of work; all images take more than twice as many
 
 
 # files

@@ -43,7 +43,7 @@ def test_the_demo_goes_through_and_says_where_the_report_lies(tmp_path: Path) ->
     lines = list(demonstrate(tmp_path / "demo", f"{__name__}:build"))
     assert len(lines) == len(CRITERIA) + 1
     for line, criterion in zip(lines, CRITERIA, strict=False):
-        assert f"100 images by '{criterion}': 10 clusters" in line
+        assert f"80 images by '{criterion}': 10 clusters" in line
         assert float(re.search(r"ACC (\d\.\d{3})", line)[1]) >= 0.9  # type: ignore[index]
     index = Path(lines[-1].removeprefix("report: "))
     page = index.read_text("utf-8")

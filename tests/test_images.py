@@ -153,7 +153,7 @@ def test_no_permission(tmp_path):
             read(file)
 
 
-@pytest.mark.timeout(20)
+@pytest.mark.timeout(60)
 def test_what_is_no_regular_file_is_not_opened(tmp_path):
     pipe, folder, device = tmp_path / "a.png", tmp_path / "b.png", tmp_path / "c.png"
     os.mkfifo(pipe)

@@ -9,7 +9,7 @@ import sqlite3
 import time
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -53,15 +53,17 @@ class Killed:
     answers: Path
     kills: int = field(default=0, init=False)
 
-    def go(self, after: float | None = None) -> bool:
-        """Go on until the end, or until a kill after so many seconds; whether it ended."""
+    def go(self, calls: int | None = None, wait: float = 0.0) -> bool:
+        """Go on to the end, or to a kill `wait` seconds after so many calls; whether it ended."""
         begun = (self.folder / "run/run.json").exists()
         words = ("resume", "run") if begun else ("run", *self.words, "--out", "run")
+        before = len(self.asked())
         process = outside.start(*words, cwd=self.folder, env=self.env)
-        if after is not None:
-            time.sleep(after)
+        if calls is not None:
+            outside.until(lambda: len(self.asked()) >= before + calls or process.is_over(), 240)
+            time.sleep(wait)
             process.signal(signal.SIGKILL)
-        ended = process.wait()
+        ended = process.wait(240)
         assert ended.status in (0, -signal.SIGKILL), ended.err
         self.kills += ended.status != 0
         return ended.status == 0
@@ -93,9 +95,7 @@ def kill_20_times(make: Callable[[int], Killed], exact: bool, kills: int = 20) -
         kills: How many kills in all.
     """
     undisturbed = make(0)
-    started = time.monotonic()
     assert undisturbed.go()
-    span = time.monotonic() - started
     asked = undisturbed.asked()
     assert len(asked) == len(set(asked)) == undisturbed.stored() > 150
     rng = random.Random(20)
@@ -105,12 +105,14 @@ def kill_20_times(make: Callable[[int], Killed], exact: bool, kills: int = 20) -
         run = make(turn)
         lost, ended = 0, False
         while not ended:
-            ended = run.go(rng.uniform(0, 0.8 * span) if done + run.kills < kills else None)
-            lost += 0 if ended else run.lost() if exact else run.in_flight
+            left = len(asked) - run.stored()
+            moment = (rng.randrange(left + 1), rng.uniform(0, 0.03))
+            ended = run.go(*moment) if done + run.kills < kills else run.go()
+            if not ended:
+                lost += run.lost() if exact else run.in_flight
         assert run.result() == undisturbed.result()
-        repeated = len(run.asked()) - len(set(run.asked()))
         assert set(run.asked()) == set(asked)
-        assert repeated <= lost
+        assert len(run.asked()) - len(set(run.asked())) <= lost
         assert run.stored() == len(asked)
         done += run.kills
     assert done == kills
@@ -137,7 +139,7 @@ def test_kills_repeat_no_stored_call_in_process(tmp_path, dataset, cache, kills)
 
 def test_kills_repeat_no_stored_call_of_an_endpoint(tmp_path, dataset):
     concurrency = 8
-    with Stub(as_fake, latency=0.03) as stub:
+    with Stub(lambda body: replace(as_fake(body), delay=0.03)) as stub:
 
         def make(turn):
             folder = tmp_path / f"turn{turn}"

@@ -25,7 +25,7 @@ from agentclust.errors import InputError
 DRAWING = 1  # rises when the same n and seed give other pictures
 
 
-def prepare(root: Path, n: int = 100, seed: int = 0) -> Path:
+def prepare(root: Path, n: int = 80, seed: int = 0) -> Path:
     """Draw the dataset into `root`, or take the one that is already there.
 
     ``root/images`` is the folder to cluster; ``root/labels.csv`` holds the true labels, its column

@@ -203,6 +203,9 @@ def _loading(name: str) -> Iterator[None]:
         if "trust_remote_code" in str(error):
             why = "brings its own program, which is never run"
             raise InputError(name, why, "choose an architecture transformers knows") from None
+        if "torchvision" in str(error).lower():
+            todo = "install the torchvision made for your torch, or choose a model without videos"
+            raise InputError(name, "needs torchvision", todo) from None
         said = _first_line(error)
         todo = "check its files, and that this version of transformers knows its architecture"
         raise ModelError(name, f"cannot be loaded ({said})", todo) from error
