@@ -16,7 +16,7 @@ from langchain_core.language_models import BaseChatModel
 from agentclust import datasets, metrics, plugins, prompts
 from agentclust.cache import Answers, home
 from agentclust.captioners import Captioner, load_captioner
-from agentclust.config import ModelConfig, RunConfig
+from agentclust.config import ModelConfig, RunConfig, make_config
 from agentclust.datasets.labels import read_labels
 from agentclust.errors import AgentclustError, InputError, RunError
 from agentclust.journal import write_json
@@ -80,7 +80,8 @@ def start(
             open_runs.enter_context(create(folder, config, dataset))
             for config, folder in zip(configs, folders, strict=True)
         ]
-        return [_execute(run, models, reporter) for run in runs]
+        budget = Budget(configs[0].max_calls)
+        return [_execute(run, models, budget, reporter) for run in runs]
 
 
 def resume(
@@ -88,19 +89,25 @@ def resume(
 ) -> list[Clustering]:
     """Go on with a run, or with every run in a folder of runs; nothing is paid for twice.
 
+    Args:
+        folder: The run directory, or the folder of several.
+        reporter: Where progress goes.
+        max_calls: How many model calls this session may make; by default as many as the first.
+
     Raises:
         AgentclustError: As `start`.
     """
     reporter = reporter or Reporter()
     models = _Models(reporter)
+    budget = None
     results = []
     for path in runs_in(folder):
         with open_run(path) as run:
             if max_calls is not None:
-                config = run.config.model_copy(update={"max_calls": max_calls})
-                run.update(config=config.model_dump(mode="json"))
-                run.config = config
-            results.append(_execute(run, models, reporter))
+                run.config = make_config(run.config.model_dump() | {"max_calls": max_calls})
+                run.update(config=run.config.model_dump(mode="json"))
+            budget = budget or Budget(run.config.max_calls)
+            results.append(_execute(run, models, budget, reporter))
     return results
 
 
@@ -218,7 +225,7 @@ class _Models:
         return self._loaded[config.model]  # type: ignore[no-any-return]
 
 
-def _execute(run: Run, models: _Models, reporter: Reporter) -> Clustering:
+def _execute(run: Run, models: _Models, budget: Budget, reporter: Reporter) -> Clustering:
     if run.state["status"] == "done":
         if not (run.folder / "report.html").exists():
             write_report(run.folder)
@@ -226,7 +233,6 @@ def _execute(run: Run, models: _Models, reporter: Reporter) -> Clustering:
     config = run.config
     with _status(run), _answers(run) as answers:
         samples = run.samples()
-        budget = Budget(config.max_calls)
         model, eyes = models.load(config, samples)
         llm = Asker(model, config.llm, answers, budget, config.seed)
         captioner = (

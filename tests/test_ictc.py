@@ -83,34 +83,6 @@ def test_labels_that_mean_the_same_count_as_one(tmp_path):
     assert list(labels) == [f"id{i}" for i in range(7)]
 
 
-@pytest.mark.parametrize(
-    ("text", "label"),
-    [
-        ("Golden Retriever\nIt is a dog.", "golden retriever"),
-        ("1. **violin**", "violin"),
-        ("Answer: the sofa.", "sofa"),
-        ("`snow_storm`", "snow storm"),
-        ("ｆｏｇ", "fog"),
-        ("  \n ", ""),
-        ("x" * 100, "x" * 60),
-    ],
-)
-def test_an_answer_becomes_a_label(text, label):
-    assert wording.normalise(text) == label
-    assert wording.normalise(label) == label
-
-
-def test_plurals_merge_only_where_the_singular_occurs():
-    merged = wording.merge(dict.fromkeys(["glass", "glasses", "bus", "berries", "women"], 1))
-    assert merged == {
-        "glass": "glass",
-        "glasses": "glass",
-        "bus": "bus",
-        "berries": "berries",
-        "women": "women",
-    }
-
-
 # names
 
 

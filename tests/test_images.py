@@ -109,13 +109,15 @@ def test_damaged_pixels(tmp_path):
 
 
 def test_whatever_a_decoder_raises_is_a_problem_of_the_image(tmp_path):
-    # Pillow raises RuntimeError for this one, and other things for others
     file = draw(tmp_path / "a.avif", size=(40, 40))
-    data = bytearray(file.read_bytes())
-    data[data.index(b"av01") :] = bytes(len(data) - data.index(b"av01"))
-    file.write_bytes(data)
-    with problem("a.avif"):
-        probe(file)
+    data = file.read_bytes()
+    pixels = data.index(b"mdat") + 4
+    file.write_bytes(data[:pixels] + bytes(len(data) - pixels))
+    with Image.open(file) as image, pytest.raises(RuntimeError):
+        image.load()
+    for read in (read_image, probe):
+        with problem("a.avif: damaged or truncated image (Failed to decode"):
+            read(file)
 
 
 def bomb(file, width, height):
@@ -363,12 +365,21 @@ def test_odd_exif_data_leave_a_good_picture(tmp_path):
     assert read_image(file).size == probe(file)[1] == (64, 96)
 
 
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp"])
+def test_exif_data_that_are_none_leave_a_good_picture(tmp_path, suffix):
+    exif = b"Exif\0\0eggs and ham"
+    file = draw(tmp_path / f"a.{suffix}", size=(96, 64), exif=exif)
+    assert exif[6:] in file.read_bytes()
+    assert read_image(file).size == probe(file)[1] == (96, 64)
+
+
 # scaled
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "png"])
 def test_edge(tmp_path, suffix):
     file = draw(tmp_path / f"a.{suffix}", size=(300, 200))
+    assert probe(file)[1] == (300, 200)
     assert read_image(file, edge=30).size == (30, 20)
     assert read_image(file, edge=300).size == (300, 200)
     assert read_image(file, edge=500).size == (300, 200)

@@ -7,7 +7,7 @@ from math import log
 import numpy as np
 import pytest
 
-from agentclust import ictc, naming, wording
+from agentclust import ictc, naming
 from tests.plugged import Proposing
 from tests.steps import calls, labelled, opened
 
@@ -119,11 +119,3 @@ def test_as_many_labels_as_clusters_need_no_question(tmp_path):
 )
 def test_names_are_read_off_an_answer(answer, names):
     assert naming.parse(answer) == names
-
-
-def test_rare_labels_are_dropped_by_share_not_by_count():
-    few = {"ball": 10, "cone": 8, "typo": 1}
-    many = {name: count * 1000 for name, count in few.items()}
-    assert list(wording.common(few)) == list(wording.common(many))
-    assert wording.common({"ball": 1, "cone": 1}) == {"ball": 1, "cone": 1}
-    assert "typo" not in wording.common({"ball": 100, "cone": 80, "typo": 1})

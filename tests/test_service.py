@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import threading
 from collections import Counter
 from pathlib import Path
 
@@ -14,8 +13,7 @@ from agentclust import pages, service
 from agentclust.config import make_config
 from agentclust.errors import InputError, ModelError, RunError
 from agentclust.progress import Reporter
-from agentclust.run import create, is_open, must_be_free, open_run
-from agentclust.types import Dataset
+from agentclust.run import is_open, open_run
 from tests.plugged import manifest, noted, pictures
 
 RECORDING = "tests.plugged:Recording"
@@ -121,6 +119,22 @@ def test_criteria_wait_for_each_other_and_resume_goes_on_with_all(tmp_path, aske
     assert {c.criterion for c in found} == {"shape", "kind"}
     digests = [row["digest"] for row in noted(asked)]
     assert len(digests) == len(set(digests))
+
+
+def test_criteria_share_one_budget_of_calls(tmp_path, asked):
+    file = manifest(tmp_path / "m.jsonl", CAPTIONS)
+    start(file, tmp_path / "alone", llm=RECORDING, cache=False)
+    once = len(noted(asked))
+    with pytest.raises(RunError, match=f"max_calls={once + 2}"):
+        start(file, tmp_path / "runs", "shape", "kind", llm=RECORDING, cache=False,
+              max_calls=once + 2)  # fmt: skip
+    assert len(noted(asked)) == 2 * once + 2
+    statuses = [state(tmp_path / "runs" / name)["status"] for name in ("shape", "kind")]
+    assert statuses == ["done", "failed"]
+    with pytest.raises(InputError, match="max_calls=0"):
+        service.resume(tmp_path / "runs/kind", Reporter(quiet=True), max_calls=0)
+    service.resume(tmp_path / "runs", Reporter(quiet=True), max_calls=once)
+    assert len(noted(asked)) == 3 * once
 
 
 def test_two_criteria_of_one_folder_are_refused(tmp_path):
@@ -282,15 +296,6 @@ def test_a_folder_that_holds_something_is_refused(tmp_path):
     assert (tmp_path / "full/samples.jsonl").read_text() == "mine"
 
 
-def test_a_run_killed_before_it_began_can_be_begun_again(tmp_path):
-    file = manifest(tmp_path / "m.jsonl", CAPTIONS)
-    (tmp_path / "run").mkdir()
-    (tmp_path / "run/.lock").touch()
-    (tmp_path / "run/samples.jsonl").write_text('{"id": "id0", "pa')
-    must_be_free(tmp_path / "run")
-    assert len(start(file, tmp_path / "run")[0]) == 6
-
-
 def test_a_run_is_worked_on_by_one_at_a_time(tmp_path):
     file = manifest(tmp_path / "m.jsonl", CAPTIONS)
     start(file, tmp_path / "run")
@@ -331,44 +336,6 @@ def test_run_json_of_another_format_is_refused(tmp_path):
     (tmp_path / "run/run.json").write_text('{"config": ')
     with pytest.raises(InputError, match="cannot be read"):
         pages.show(tmp_path / "run")
-
-
-def test_torn_lines_are_dropped(tmp_path):
-    config = make_config({"dataset": "x", "criterion": "shape", "llm": "fake"})
-    with create(tmp_path / "run", config, Dataset("x", (), (), "")) as run:
-        rows = run.step_rows("labels")
-        for i in range(3):
-            rows.append({"id": f"id{i}", "label": "ü"})
-        file = rows.file
-    whole = file.read_bytes()
-    for cut in range(1, len(whole) + 1):
-        file.write_bytes(whole[:-cut])
-        left = whole[:-cut].count(b"\n")
-        with open_run(tmp_path / "run") as run:
-            assert len(run.step_rows("labels").known) == left
-            run.step_rows("labels").append({"id": "new"})
-        assert [json.loads(line)["id"] for line in file.read_text("utf-8").splitlines()] == [
-            *(f"id{i}" for i in range(left)),
-            "new",
-        ]
-
-
-def test_rows_of_many_threads_stay_whole(tmp_path):
-    config = make_config({"dataset": "x", "criterion": "shape", "llm": "fake"})
-    with create(tmp_path / "run", config, Dataset("x", (), (), "")) as run:
-        rows = run.step_rows("labels")
-
-        def write(turn):
-            for i in range(50):
-                rows.append({"id": f"{turn}-{i}", "label": "x" * 500})
-
-        threads = [threading.Thread(target=write, args=(turn,)) for turn in range(8)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        lines = rows.file.read_text().splitlines()
-    assert len({json.loads(line)["id"] for line in lines}) == len(lines) == 400
 
 
 # evaluate

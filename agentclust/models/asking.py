@@ -264,4 +264,5 @@ class Asker:
 
 
 def _reply(message: AIMessage) -> Reply:
-    return Reply(str(message.text), usage_of(message))
+    # half a character, as an endpoint that cuts an emoji in two sends it, cannot be written
+    return Reply(str(message.text).encode(errors="replace").decode(), usage_of(message))

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from pictures import KNOWN, disc, noise, picture
+from pictures import KNOWN, bar, disc, noise, picture
 from PIL import Image, ImageDraw
 
 from agentclust.captioners.builtin.colours import lab_of, name_of
@@ -45,6 +45,21 @@ def test_round_objects_that_touch_are_cut_apart():
     places = [(60, 60), (99, 60), (79, 95)]
     image = picture(160, "white", [(ROUND, "purple", 20, 0, at) for at in places])
     assert len(found(image).objects) == 3
+
+
+def test_lobes_with_a_handle_between_them_are_one_object():
+    dumbbell = [(disc(0.3, -0.7), True), (disc(0.3, 0.7), True), (bar(0.7, 0.08), True)]
+    image = picture(160, "white", [(dumbbell, "purple", 60, 0.4, (80, 80))])
+    assert len(found(image).objects) == 1
+
+
+def test_a_mottled_background_yields_no_claim():
+    blotches = np.asarray(noise(256, seed=4, coarse=12).convert("L")).astype(float)
+    mottled = np.repeat((185 + (blotches - 128) * 0.35)[..., None], 3, axis=2).astype(np.uint8)
+    image = picture(256, "white", [(ROUND, "red", 40, 0, (128, 128))])
+    assert len(found(image).objects) == 1
+    inside = (np.asarray(image)[..., 1] < 250)[..., None]
+    assert found(Image.fromarray(np.where(inside, np.asarray(image), mottled))) is None
 
 
 def test_a_background_may_shade_off_and_be_noisy():

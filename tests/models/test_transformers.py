@@ -15,8 +15,16 @@ import torch
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
 from PIL import Image
 from tiny import CHAT, make_llama, make_llava, make_mistral
-from transformers import AutoModelForCausalLM, AutoProcessor, AutoTokenizer, BertConfig, T5Config
-from transformers import LlavaForConditionalGeneration as Llava
+from transformers import (
+    AutoModelForCausalLM,
+    AutoProcessor,
+    AutoTokenizer,
+    BertConfig,
+    LlavaForConditionalGeneration,
+    Qwen2_5_VLConfig,
+    T5Config,
+)
+from transformers.utils import is_torchvision_available
 
 from agentclust.config import ModelConfig
 from agentclust.errors import InputError, ModelError, RequestRefused
@@ -98,7 +106,7 @@ def text_reference(folder):
 
 def image_reference(folder):
     processor = AutoProcessor.from_pretrained(folder)
-    network = Llava.from_pretrained(folder)
+    network = LlavaForConditionalGeneration.from_pretrained(folder)
 
     def start(colour, user):
         text = CHAT_TEXT.format(system=SYSTEM, user="<image>\n" + user)
@@ -570,6 +578,22 @@ def test_folders_that_cannot_be_loaded(tmp_path):
             load(folder)
         assert "\n" not in str(caught.value)
         assert len(str(caught.value)) < 600
+
+
+@pytest.mark.skipif(is_torchvision_available(), reason="this machine has what the test lacks")
+def test_a_model_that_needs_torchvision(tmp_path):
+    named = {
+        "processor_class": "Qwen2_5_VLProcessor",
+        "image_processor_type": "Qwen2VLImageProcessor",
+    }
+    make_llama(tmp_path)
+    broken(
+        tmp_path,
+        config__json=Qwen2_5_VLConfig().to_json_string(),
+        preprocessor_config__json=json.dumps(named),
+    )
+    with pytest.raises(InputError, match=r"needs torchvision; install the torchvision made for"):
+        load(tmp_path)
 
 
 def test_weights_that_are_missing_are_not_made_up(llama, tmp_path):
