@@ -25,7 +25,6 @@ class Rows:
     def __init__(self, file: Path, key: str = "id") -> None:
         self.file, self._key, self._lock = file, key, threading.Lock()
         self.known: dict[str, dict[str, Any]] = {}
-        self._end = 0
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
             if file.exists():
@@ -35,7 +34,7 @@ class Rows:
             raise cannot_write(file, error) from None
 
     def _read(self) -> None:
-        torn = 0
+        whole = torn = 0
         with self.file.open("rb") as stream:
             for number, line in enumerate(stream, 1):
                 if torn:
@@ -45,10 +44,10 @@ class Rows:
                 if row is None:
                     torn = number
                     continue
-                self._end += len(line)
+                whole += len(line)
                 self.known[str(row.get(self._key, len(self.known)))] = row
         if torn:  # a process was killed while it wrote the last line
-            os.truncate(self.file, self._end)
+            os.truncate(self.file, whole)
 
     def append(self, row: Mapping[str, Any]) -> None:
         """Add a row; it outlives the process when this returns.
@@ -59,15 +58,15 @@ class Rows:
         text = json.dumps(row, ensure_ascii=False) + "\n"
         line = text.encode(errors="backslashreplace")  # JSON escapes a lone surrogate so, too
         with self._lock:
+            end = self._stream.seek(0, os.SEEK_END)
             left = memoryview(line)
             try:
                 while left:
                     left = left[self._stream.write(left) :]
             except OSError as error:
                 with suppress(OSError):
-                    self._stream.truncate(self._end)
+                    self._stream.truncate(end)
                 raise cannot_write(self.file, error) from None
-            self._end += len(line)
             self.known[str(row.get(self._key, len(self.known)))] = dict(row)
 
     def close(self) -> None:

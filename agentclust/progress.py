@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 from rich.console import Console
 from rich.progress import (
@@ -58,6 +58,20 @@ class Reporter:
             yield from self._bar(name, total, done)
         else:
             yield from self._lines(name, total, done)
+
+    @contextmanager
+    def counted(self, name: str) -> Iterator[Callable[[int, int], None]]:
+        """Show a step that tells only while it goes how far it is: call with (done, total)."""
+        with ExitStack() as stack:
+            advance: Advance | None = None
+
+            def progress(_: int, total: int) -> None:
+                nonlocal advance
+                if advance is None:
+                    advance = stack.enter_context(self.step(name, total))
+                advance()
+
+            yield progress
 
     def _bar(self, name: str, total: int, done: int) -> Iterator[Advance]:
         columns = (

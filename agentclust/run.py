@@ -9,6 +9,7 @@ import csv
 import os
 import platform
 import re
+import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -45,6 +46,7 @@ class Run:
             raise InputError(folder / "run.json", why, "restore the file") from None
         self._lock = lock
         self._open: dict[Path, Rows] = {}
+        self._opening = threading.Lock()
 
     def __enter__(self) -> Run:
         return self
@@ -62,9 +64,10 @@ class Run:
     def rows(self, name: str, key: str = "id") -> Rows:
         """The JSON Lines file `name`, relative to the run."""
         file = self.folder / name
-        if file not in self._open:
-            self._open[file] = Rows(file, key)
-        return self._open[file]
+        with self._opening:
+            if file not in self._open:
+                self._open[file] = Rows(file, key)
+            return self._open[file]
 
     def step_rows(self, step: str) -> Rows:
         """The rows of a step of the current attempt."""

@@ -59,8 +59,8 @@ def start(
     folders = [out] if len(configs) == 1 else [out / slug(c.criterion) for c in configs]
     for folder in folders:
         must_be_free(folder)
-    with reporter.step("read", 1):
-        dataset = dataset or datasets.load(configs[0].dataset)
+    with reporter.counted("read") as progress:
+        dataset = dataset or datasets.load(configs[0].dataset, progress)
     for problem in dataset.left_out[:3]:
         reporter.say(f"left out {problem.file}: {problem.reason}")
     if len(dataset.left_out) > 3:

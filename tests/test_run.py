@@ -3,6 +3,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -272,6 +273,24 @@ def test_the_ledger_adds_up_over_sessions(folder):
         run.record("assign", Usage(2, 5, 5, 5, 1))
         assert run.usage() == {"label": Usage(3, 21, 8, 5, 1.0), "assign": Usage(2, 5, 5, 5, 1.0)}
     assert read_usage(folder)["label"].calls == 3
+
+
+def test_threads_share_the_rows_of_a_file(folder):
+    with open_run(folder) as run:
+        for turn in range(20):
+            together = threading.Barrier(8)
+            found = []
+
+            def work(name=f"{turn}.jsonl", together=together, found=found):
+                together.wait()
+                found.append(run.rows(name))
+
+            threads = [threading.Thread(target=work) for _ in range(8)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            assert len(set(map(id, found))) == 1
 
 
 # templates

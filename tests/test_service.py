@@ -80,6 +80,19 @@ def test_unreadable_images_are_left_out_and_listed(tmp_path):
     assert "broken.png" in (tmp_path / "run/report.html").read_text("utf-8")
 
 
+def test_every_step_shows_how_far_it_is(tmp_path, capsys):
+    folder = pictures(tmp_path / "pictures", "rgrg")
+    config = make_config(
+        {"dataset": str(folder), "criterion": "colour", "n_clusters": 2, "llm": "fake",
+         "vlm": COLOURS}
+    )  # fmt: skip
+    service.start([config], tmp_path / "run", reporter=Reporter(every=0))
+    out, err = capsys.readouterr()
+    assert out == ""
+    for step in ("read", "caption", "label", "assign"):
+        assert f"\n{step}: 4 of 4, " in f"\n{err}", err
+
+
 # several criteria
 
 

@@ -78,6 +78,7 @@ NAMELESS = {
     "half disc": [(half_disc(), True)],
     "bite": [(disc(), True), ([(0, 0), (1.5, 1.0), (1.5, -1.0)], False)],
     "bow": [([(-1, -0.6), (-0.5, 0), (-1, 0.6), (1, 0.6), (0.5, 0), (1, -0.6)], True)],
+    "uneven spokes": [(polar(1.0, 0.35, 0.6, 0.35, turns=3), True)],
     "frame": [(polar(1.0, turns=4), True), (polar(0.7, turns=4), False)],
     "thing": [(bar(0.9, 0.2), True), ([(-0.8, 0), (-0.5, 0), (-0.5, 0.9), (-0.8, 0.9)], True),
               ([(0.3, 0), (0.5, 0), (0.7, -0.9), (0.4, -0.9)], True)],

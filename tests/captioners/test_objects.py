@@ -92,7 +92,7 @@ def test_land_under_a_sky_is_no_object():
 
 def test_what_fades_into_the_background_is_no_object():
     y, x = np.mgrid[0:256, 0:256] - 128
-    glow = np.exp(-(x**2 + y**2) / 55**2)[..., None] * [120, 100, 20]
+    glow = np.exp(-(x**2 + y**2) / 35**2)[..., None] * [120, 100, 20]
     assert found(Image.fromarray((glow + 40).astype(np.uint8))) is None
 
 
