@@ -33,7 +33,7 @@ fix: $(VENV)/dev
 	$(BIN)/ruff format .
 
 bench: $(VENV)/dev
-	$(BIN)/python -m tests.benchmarks.bench_endpoint
+	$(BIN)/python tests/benchmarks/bench_endpoint.py
 
 $(VENV)/local $(VENV)/dev: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

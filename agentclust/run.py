@@ -52,7 +52,7 @@ class Run:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for rows in self._open.values():
+        for rows in list(self._open.values()):
             rows.close()
         self._lock.release()
 
