@@ -13,6 +13,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
 from platformdirs import user_cache_path
 
 from agentclust.errors import RunError
@@ -36,14 +37,16 @@ class Answers:
         self._lock = threading.Lock()
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(file, timeout=60, check_same_thread=False)
-            # an answer on its way to the disk survives a killed process, if not a power cut
-            self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute("PRAGMA synchronous=NORMAL")
-            self._db.execute(
-                "CREATE TABLE IF NOT EXISTS answers (key TEXT PRIMARY KEY, value TEXT)"
-            )
-            self._db.commit()
+            # SQLite does not wait its turn where two processes turn a new file to WAL at once
+            with FileLock(file.with_name(f"{file.name}.lock"), timeout=60):
+                self._db = sqlite3.connect(file, timeout=60, check_same_thread=False)
+                # an answer on its way to the disk survives a killed process, if not a power cut
+                self._db.execute("PRAGMA journal_mode=WAL")
+                self._db.execute("PRAGMA synchronous=NORMAL")
+                self._db.execute(
+                    "CREATE TABLE IF NOT EXISTS answers (key TEXT PRIMARY KEY, value TEXT)"
+                )
+                self._db.commit()
         except (OSError, sqlite3.Error) as error:
             todo = "free the disk, move the file away, or set AGENTCLUST_HOME elsewhere"
             raise RunError(file, f"cannot be opened ({error})", todo) from None
