@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -286,6 +287,8 @@ def demo(out: Path, llm: str | None) -> None:
 def main() -> None:
     """Run the command line and leave with its exit status."""
     logging.getLogger("httpx").setLevel(logging.WARNING)
+    # what matters of an image is said in our own words
+    warnings.filterwarnings("ignore", module=r"PIL\.")
     try:
         cli(standalone_mode=False)
     except click.exceptions.Abort:

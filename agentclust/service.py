@@ -159,7 +159,7 @@ def evaluate(folder: Path, labels: Path, axis: str | None = None) -> metrics.Ext
         InputError: The run has no result, or the labels do not fit it.
     """
     clustering = read_clustering(folder)
-    truth = read_labels(labels, clustering.ids, axis)
+    truth = read_labels(labels, clustering.ids, axis, clustering.files)
     chosen = [i for i, sample_id in enumerate(clustering.ids) if sample_id in truth]
     found = metrics.external(
         [truth[clustering.ids[i]] for i in chosen],

@@ -44,8 +44,9 @@ def _plain_forms(label: str) -> Iterable[str]:
     if label.isascii() and label.isdigit() and int(label) < len(NUMBERS):
         yield NUMBERS[int(label)]
     for plural, singular in PLURALS:
-        if label.endswith(plural) and len(label) > len(plural) + 1:
-            yield label.removesuffix(plural) + singular
+        found = label.removesuffix(plural) + singular
+        if label.endswith(plural) and len(found) > 1:
+            yield found
 
 
 def count(labels: Iterable[str]) -> dict[str, int]:

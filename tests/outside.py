@@ -21,7 +21,7 @@ import sysconfig
 import threading
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import mkdtemp
@@ -118,12 +118,12 @@ def run(*words: object, timeout: float = 60.0, **how: Any) -> Ended:
     return start(*words, **how).wait(timeout)
 
 
-def until(happened: Any, timeout: float = 30.0) -> None:
+def until(happened: Callable[[], object], timeout: float = 60.0) -> None:
     """Wait until something has happened in another process."""
     latest = time.monotonic() + timeout
     while not happened():
         assert time.monotonic() < latest, "it did not happen in time"
-        time.sleep(0.002)
+        time.sleep(0.003)
 
 
 @functools.cache

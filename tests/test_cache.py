@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from contextlib import suppress
 
 import pytest
@@ -119,9 +120,35 @@ def writer(file, name, count):
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
 
+OPENER = """
+import sys, time
+from pathlib import Path
+from agentclust.cache import Answers
+print("ready", flush=True)
+start = float(sys.stdin.readline())
+for number in range(40):
+    while time.time() < start + number / 40:
+        pass
+    Answers(Path(sys.argv[1], f"{number}.sqlite")).close()
+"""
+
+
 def test_processes_that_open_a_new_file_at_once(tmp_path):
+    command = (sys.executable, "-c", OPENER, str(tmp_path))
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    children = [subprocess.Popen(command, **pipes) for _ in range(4)]
+    for child in children:
+        assert child.stdout.readline() == b"ready\n"
+    start = f"{time.time() + 0.1}\n".encode()
+    for child in children:
+        child.stdin.write(start)
+        child.stdin.flush()
+    assert [child.communicate()[1] for child in children] == [b""] * 4
+
+
+def test_processes_that_write_side_by_side(tmp_path):
     file = tmp_path / "answers.sqlite"
-    children = [writer(file, name, 30) for name in "abcd"]
+    children = [writer(file, name, 100) for name in "ab"]
     for child in children:
         assert child.stdout.readline() == b"ready\n"
     for child in children:
@@ -130,7 +157,7 @@ def test_processes_that_open_a_new_file_at_once(tmp_path):
     for child in children:
         child.communicate()
         assert child.returncode == 0
-    assert len(stored(file)) == 120
+    assert len(stored(file)) == 200
 
 
 def test_an_answer_that_was_stored_survives_a_kill(tmp_path):

@@ -5,8 +5,9 @@ from langchain_core.messages import HumanMessage, SystemMessage
 
 from agentclust.config import ModelConfig
 from agentclust.models import load_model
+from agentclust.models.asking import Asker
 from agentclust.models.fake import FakeModel, answer
-from agentclust.types import Usage
+from agentclust.types import Request, Usage
 from tests.complaints import complains
 
 NAMES = "Answer with exactly 2 groups, one name a line:"
@@ -113,3 +114,10 @@ def test_by_name():
 def test_a_bad_wait(wait):
     with complains(f"fake:{wait}: the fake model takes a wait in seconds; write fake or fake:0.1"):
         load_model(ModelConfig(model=f"fake:{wait}"))
+
+
+def test_half_a_character_of_an_answer_does_not_reach_a_file():
+    # an endpoint that cuts an emoji in two sends what UTF-8 cannot hold
+    asker = Asker(FakeModel(script=("cat \ud83d",)), ModelConfig(model="fake"))
+    ((_, reply),) = asker.complete([Request("", "A cat.")], 5)
+    assert reply.text == "cat ?"

@@ -9,7 +9,7 @@ from agentclust.errors import RunError
 from agentclust.models.fake import FakeModel
 from agentclust.types import Sample
 from tests import outside
-from tests.plugged import Recording, Refusing, manifest, noted
+from tests.plugged import Colours, Recording, Refusing, manifest, noted
 from tests.steps import calls, captioned, labelled, opened
 
 STEPS = (ictc.caption, paper.label, paper.name, paper.assign)
@@ -118,6 +118,16 @@ def test_refused_and_missing_captions_are_no_answers_outside(tmp_path):
         assert work.run.state["notes"] == []
     assert rows["x"]["reason"] == "against its policy"
     assert rows["x"]["cluster"] == -1
+
+
+def test_a_picture_without_a_caption_is_no_answer_outside(tmp_path):
+    samples = [*captions(4, 4), Sample("gone", tmp_path / "gone.png", "gone")]
+    settings = {"mode": "paper", "paper_min_count": 1}
+    with opened(tmp_path, samples, Paper(), Colours(), **settings) as work:
+        rows = through(work)
+        assert work.run.state["notes"] == []
+    assert rows["gone"]["reason"] == "no caption: file not found"
+    assert [row["cluster"] for row in rows.values()].count(-1) == 1
 
 
 def test_paper_mode_goes_on_where_it_stopped(tmp_path):
