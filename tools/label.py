@@ -12,4 +12,5 @@ def label(work: Work) -> str:
     rows = work.run.step_rows("labels").known
     counts = wording.count(row["label"] for row in rows.values())
     frequent = ", ".join(f"{text} ({n})" for text, n in list(counts.items())[:6])
-    return f"{len(counts)} different raw labels of {len(rows)} samples: {frequent}, …"
+    more = ", …" if len(counts) > 6 else ""
+    return f"{len(counts)} different raw labels of {len(rows)} samples: {frequent}{more}"
