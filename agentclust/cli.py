@@ -137,26 +137,7 @@ def show(run: Path, as_json: bool) -> None:
         click.echo(json.dumps(found[0] if len(found) == 1 else {"runs": found}, indent=1))
         return
     for one in found:
-        click.echo(_shown(one))
-
-
-def _shown(one: dict[str, Any]) -> str:
-    usage = one["usage"]
-    lines = [
-        f"{one['criterion']}: {one['status']}" + (f" ({one['reason']})" if one["reason"] else ""),
-        f"{one['n_samples']} samples, {one['left_out']} files left out",
-        f"method {one['method']}, mode {one['mode']}, vlm {one['vlm']}, llm {one['llm']}",
-        *(f"note: {note}" for note in (*one["fallbacks"], *one["notes"])),
-        *(f"{cluster['size']:6d}  {cluster['name']}" for cluster in one["clusters"]),
-    ]
-    if one["unassigned"]:
-        lines.append(f"{one['unassigned']:6d}  unassigned")
-    lines.append(
-        f"{usage['calls']} calls, {usage['prompt_tokens']} prompt tokens "
-        f"({usage['cached_prompt_tokens']} cached), {usage['completion_tokens']} completion "
-        f"tokens, {usage['seconds']:.1f} s"
-    )
-    return "\n".join(lines)
+        click.echo(pages.as_text(one))
 
 
 @cli.command()

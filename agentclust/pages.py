@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,27 @@ def show(folder: Path) -> dict[str, Any]:
         "scores": read_json(folder / state["attempt"] / "scores.json") or {},
         "evaluation": (read_json(folder / "evaluation.json") or {}).get("scores"),
     }
+
+
+def as_text(shown: Mapping[str, Any]) -> str:
+    """What `show` found, as lines for a person."""
+    usage = shown["usage"]
+    lines = [
+        f"{shown['criterion']}: {shown['status']}"
+        + (f" ({shown['reason']})" if shown["reason"] else ""),
+        f"{shown['n_samples']} samples, {shown['left_out']} files left out",
+        f"method {shown['method']}, mode {shown['mode']}, vlm {shown['vlm']}, llm {shown['llm']}",
+        *(f"note: {note}" for note in (*shown["fallbacks"], *shown["notes"])),
+        *(f"{cluster['size']:6d}  {cluster['name']}" for cluster in shown["clusters"]),
+    ]
+    if shown["unassigned"]:
+        lines.append(f"{shown['unassigned']:6d}  unassigned")
+    lines.append(
+        f"{usage['calls']} calls, {usage['prompt_tokens']} prompt tokens "
+        f"({usage['cached_prompt_tokens']} cached), {usage['completion_tokens']} completion "
+        f"tokens, {usage['seconds']:.1f} s"
+    )
+    return "\n".join(lines)
 
 
 def write_report(folder: Path) -> Path:
