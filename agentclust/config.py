@@ -57,6 +57,9 @@ class ModelConfig(_Settings):
     device_map: str = Field("auto", description="transformers: where layers go")
     load_in_4bit: bool = Field(False, description="transformers: bitsandbytes NF4 weights")
     batch_size: int = Field(8, ge=1, description="transformers: samples a forward pass")
+    # money
+    prompt_price: float | None = Field(None, ge=0, description="US$ a million tokens read")
+    completion_price: float | None = Field(None, ge=0, description="US$ a million tokens written")
 
 
 class RunConfig(_Settings):
@@ -65,12 +68,17 @@ class RunConfig(_Settings):
     dataset: str
     criterion: str
     n_clusters: int | Literal["auto"] = "auto"
-    method: str = "ictc"
+    method: str = "agent"
     mode: Literal["default", "paper"] = "default"
     vlm: ModelConfig = ModelConfig(model="builtin")
     llm: ModelConfig
     seed: int = Field(0, ge=0, lt=2**31)
     max_calls: int | None = Field(None, ge=1)
+    max_tokens: int | None = Field(None, ge=1)
+    max_seconds: float | None = Field(None, gt=0)
+    embedder: str | None = Field(None, description="of images or captions, instead of the default")
+    clusterer: str = Field("kmeans", description="agent: what a fallback clusters embeddings with")
+    max_rounds: int = Field(4, ge=0, description="agent: attempts to mend the result")
     prompts: AbsolutePath | None = Field(None, description="folder whose templates replace ours")
     cache: bool = Field(True, description="look up answers that were paid for before")
     paper_min_count: int = Field(

@@ -50,3 +50,7 @@ class RequestRefused(AgentclustError):
 
 class RunError(AgentclustError):
     """A run could not go on: its folder, its budget or its input stopped it."""
+
+
+class BudgetSpent(RunError):
+    """What a run may spend is spent."""

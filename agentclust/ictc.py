@@ -44,7 +44,7 @@ def _captions(work: Work, samples: Sequence[Sample]) -> Iterator[tuple[str, str 
     seen = [s for s in samples if s.caption is None]
     if isinstance(work.captioner, Asker):
         template = work.run.template("caption")
-        requests = [template.render(s, criterion=work.run.config.criterion) for s in seen]
+        requests = [template.render(s, criterion=work.run.criterion) for s in seen]
         for index, reply in work.captioner.complete(requests, CAPTION_TOKENS):
             yield seen[index].id, reply.text if isinstance(reply, Reply) else reply
     elif work.captioner is not None:
@@ -70,7 +70,7 @@ def _measured(work: Work, captioner: Captioner, sample: Sample) -> str | Refusal
 def label(work: Work) -> None:
     """Step 2a: a raw label for each caption, and the label it counts as."""
     template = work.run.template("label")
-    criterion = work.run.config.criterion
+    criterion = work.run.criterion
     label_captions(
         work,
         lambda text: template.render(criterion=criterion, caption=text),
@@ -204,7 +204,7 @@ def _from_captions(
             yield assignment(sample.id, -1, names, 0.0, "", reason)
     requests = [
         template.render(
-            criterion=work.run.config.criterion,
+            criterion=work.run.criterion,
             names=names,
             label="" if s.id in captions else labels[s.id],
             caption=captions[s.id]["caption"] if s.id in captions else "",

@@ -45,7 +45,7 @@ def propose(work: Work, counts: Mapping[str, int]) -> list[Candidate]:
     Raises:
         RunError: The labels do not give as many names as were asked for.
     """
-    k = work.run.config.n_clusters
+    k = work.run.n_clusters
     usual = wording.common(counts)
     sets = dict[tuple[str, ...], str]()
     if isinstance(k, int):
@@ -84,7 +84,7 @@ def _ask(work: Work, counts: Mapping[str, int], k: int) -> list[tuple[str, list[
         if turn:
             shuffler.shuffle(labels)
         requests.append(
-            template.render(criterion=work.run.config.criterion, k=k, labels=labels, hint=hint)
+            template.render(criterion=work.run.criterion, k=k, labels=labels, hint=hint)
         )
         sources.append(f"proposal {turn + 1}{hint}")
     replies = dict(work.llm.complete(requests, max_tokens=12 * (k or 30)))
@@ -148,7 +148,7 @@ def choose_labels(work: Work, labels: Sequence[str], names: Sequence[str]) -> di
     """The model's choice among the names and none for each raw label, by the label's index."""
     template = work.run.template("assign")
     requests = [
-        template.render(criterion=work.run.config.criterion, names=names, label=label, caption="")
+        template.render(criterion=work.run.criterion, names=names, label=label, caption="")
         for label in labels
     ]
     answers = work.llm.choose(requests, [*names, NONE])

@@ -10,6 +10,7 @@ import numpy as np
 
 from agentclust import report
 from agentclust.journal import read_json
+from agentclust.opening import is_open
 from agentclust.record import (
     read_clustering,
     read_rows,
@@ -17,7 +18,6 @@ from agentclust.record import (
     read_state,
     read_usage,
 )
-from agentclust.run import is_open
 from agentclust.types import Usage
 
 STEPS = ("caption", "label", "name", "assign")

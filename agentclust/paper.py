@@ -24,7 +24,7 @@ ANSWER_TOKENS = 24
 def label(work: Work) -> None:
     """Step 2a: one free-form answer an image."""
     template = work.run.template("paper-label")
-    criterion = work.run.config.criterion
+    criterion = work.run.criterion
     ictc.label_captions(
         work,
         lambda text: template.render(criterion=criterion, caption=text),
@@ -52,15 +52,15 @@ def name(work: Work) -> None:
             "start again with a smaller --set paper_min_count=…, or without mode=paper",
         )
     request = work.run.template("paper-names").render(
-        criterion=config.criterion, k=config.n_clusters, labels=kept
+        criterion=work.run.criterion, k=work.run.n_clusters, labels=kept
     )
     with work.paying("name"):
         _, reply = next(work.llm.complete([request], 512))
     names = _names(reply.text) if isinstance(reply, Reply) else []
     if len(names) < 2:
         raise RunError(config.llm.model, "gave no list of names", "try another model")
-    if len(names) != config.n_clusters:
-        work.run.note(f"mode=paper: the model gave {len(names)} names, not {config.n_clusters}")
+    if len(names) != work.run.n_clusters:
+        work.run.note(f"mode=paper: the model gave {len(names)} names, not {work.run.n_clusters}")
     found = {"names": names, "source": "one free answer", "labels": counts, "candidates": []}
     work.run.write("clusters.json", found)
 
@@ -76,7 +76,7 @@ def assign(work: Work) -> None:
     asked = [s for s in todo if s.id in captions or s.id in labels]
     requests = [
         template.render(
-            criterion=work.run.config.criterion,
+            criterion=work.run.criterion,
             names=names,
             caption=captions[s.id]["caption"] if s.id in captions else labels[s.id]["raw_label"],
         )

@@ -12,6 +12,7 @@ from agentclust.errors import InputError, MissingExtra
 # group -> name -> (module:attribute, the extra it needs or "")
 BUILT_IN: Mapping[str, Mapping[str, tuple[str, str]]] = {
     "models": {
+        "none": ("agentclust.models.absent:build", ""),
         "fake": ("agentclust.models.fake:build", ""),
         "openai": ("agentclust.models.openai:build", ""),
         "llama-cpp": ("agentclust.models.llama_cpp:build", "llama-cpp"),
@@ -19,6 +20,15 @@ BUILT_IN: Mapping[str, Mapping[str, tuple[str, str]]] = {
     },
     "captioners": {
         "builtin": ("agentclust.captioners.builtin:build", "builtin"),
+    },
+    "embedders": {
+        "efficientnet": ("agentclust.embedders.efficientnet:build", "builtin"),
+        "minilm": ("agentclust.embedders.minilm:build", "embed"),
+        "tfidf": ("agentclust.embedders.tfidf:TfIdf", ""),
+    },
+    "clusterers": {
+        "kmeans": ("agentclust.clusterers.kmeans:KMeans", ""),
+        "ward": ("agentclust.clusterers.ward:Ward", ""),
     },
     "datasets": {
         "clevr4-mini": ("agentclust.datasets.clevr4_mini:prepare", ""),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from agentclust.errors import InputError
 from agentclust.journal import read_json, whole_rows
 from agentclust.types import Clustering, LeftOut, Sample, Usage
 
-FORMAT = 1
+FORMAT = 2
 
 
 def read_state(folder: Path) -> dict[str, Any]:
@@ -56,6 +57,13 @@ def read_samples(folder: Path) -> tuple[tuple[Sample, ...], tuple[LeftOut, ...]]
     return tuple(samples), tuple(left_out)
 
 
+def attempt_of(state: Mapping[str, Any], attempt: str = "") -> dict[str, Any]:
+    """What run.json says of an attempt, by default of the current one."""
+    wanted = attempt or state["attempt"]
+    found: dict[str, Any] = next(a for a in state["attempts"] if a["folder"] == wanted)
+    return found
+
+
 def read_rows(folder: Path, step: str) -> dict[str, dict[str, Any]]:
     """The rows a step of the current attempt has written so far, by sample id."""
     file = folder / str(read_state(folder)["attempt"]) / f"{step}.jsonl"
@@ -79,21 +87,21 @@ def read_clustering(folder: Path) -> Clustering:
     """
     state = read_state(folder)
     table = folder / "assignments.csv"
-    found = read_json(folder / str(state["attempt"]) / "clusters.json")
-    if not table.exists() or found is None:
+    if not table.exists() or "clusters" not in state:
         raise InputError(
             folder, f"has no result yet (status: {state['status']})", f"agentclust resume {folder}"
         )
     try:
         with table.open(encoding="utf-8", newline="") as stream:
             rows = list(csv.DictReader(stream))
-        names = tuple(found["names"])
+        names = tuple(state["clusters"])
         clusters = [int(row["cluster"]) for row in rows]
         if not all(-1 <= cluster < len(names) for cluster in clusters):
             raise ValueError(f"clusters are -1 to {len(names) - 1}")
+        about = attempt_of(state)
         return Clustering(
-            criterion=state["config"]["criterion"],
-            method=state["config"]["method"],
+            criterion=about["asked"],
+            method=about["by"],
             ids=tuple(row["id"] for row in rows),
             files=tuple(row["path"] for row in rows),
             labels_=np.array(clusters, dtype=np.int64),

@@ -6,32 +6,25 @@ It knows files, not models. Whoever kills the process loses at most the answers 
 from __future__ import annotations
 
 import csv
-import os
-import platform
 import re
+import shutil
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-import jsonlines
-from filelock import FileLock, Timeout
+from filelock import FileLock
 from pydantic import ValidationError
 
 from agentclust import prompts
 from agentclust.config import RunConfig
-from agentclust.errors import InputError, RunError
+from agentclust.errors import InputError
 from agentclust.journal import Rows, cannot_write, read_json, write_json
 from agentclust.prompts import Template
-from agentclust.record import FORMAT, read_samples, read_state, read_usage
-from agentclust.types import Dataset, Sample, Usage
-
-UNBEGUN = {".lock", "samples.jsonl", "run.part"}  # what stands there before the first run.json
-VERSIONS_OF = ("agentclust", "langchain-core", "langchain-openai", "llama-cpp-python", "torch",
-               "transformers", "scikit-learn")  # fmt: skip
+from agentclust.record import attempt_of, read_samples, read_usage
+from agentclust.types import Sample, Usage
 
 
 class Run:
@@ -60,6 +53,51 @@ class Run:
     def attempt(self) -> Path:
         """The folder of the current attempt."""
         return self.folder / str(self.state["attempt"])
+
+    @property
+    def criterion(self) -> str:
+        """What the current attempt groups by, as it was refined or as a person said it."""
+        return str(self.about()["criterion"])
+
+    @property
+    def n_clusters(self) -> int | Literal["auto"]:
+        """How many clusters the current attempt shall have."""
+        found = self.about()["n_clusters"]
+        return found if isinstance(found, int) else "auto"
+
+    def about(self, attempt: str = "") -> dict[str, Any]:
+        """What run.json says of an attempt, by default of the current one."""
+        return attempt_of(self.state, attempt)
+
+    def begin(self, why: str, keep: Sequence[str] = (), **changes: Any) -> str:
+        """Begin another attempt and make it the current one.
+
+        Args:
+            why: What it tries, for the report.
+            keep: Steps whose rows it takes over from the current attempt.
+            changes: Where it differs: the ``criterion`` of its steps, what was ``asked`` for,
+                ``n_clusters``, or what it is grouped ``by``.
+
+        Returns:
+            Its folder's name.
+        """
+        before = self.about()
+        about = before | changes | {"why": why, "of": before["folder"]}
+        about["folder"] = f"{len(self.state['attempts']) + 1:02d}-{slug(about['criterion'])}"
+        folder = self.folder / about["folder"]
+        try:
+            shutil.rmtree(folder, ignore_errors=True)  # of a process that was killed right here
+            folder.mkdir()
+            for step in keep:
+                shutil.copyfile(self.attempt / f"{step}.jsonl", folder / f"{step}.jsonl")
+        except OSError as error:
+            raise cannot_write(folder, error) from None
+        self.update(attempt=about["folder"], attempts=[*self.state["attempts"], about])
+        return str(about["folder"])
+
+    def turn_to(self, attempt: str) -> None:
+        """Make an earlier attempt the current one."""
+        self.update(attempt=self.about(attempt)["folder"])
 
     def rows(self, name: str, key: str = "id") -> Rows:
         """The JSON Lines file `name`, relative to the run."""
@@ -127,7 +165,7 @@ class Run:
         """The samples, as they were when the run began."""
         return read_samples(self.folder)[0]
 
-    def export(self, assignments: Sequence[Mapping[str, Any]]) -> None:
+    def export(self, assignments: Iterable[Mapping[str, Any]], names: Sequence[str]) -> None:
         """Write assignments.csv at once: id, path, cluster, name, confidence."""
         target = self.folder / "assignments.csv"
         part = target.with_suffix(".part")
@@ -144,102 +182,7 @@ class Run:
             with suppress(OSError):
                 part.unlink(missing_ok=True)
             raise cannot_write(target, error) from None
-
-
-def create(folder: Path, config: RunConfig, dataset: Dataset) -> Run:
-    """Begin a run in a new or empty folder.
-
-    Raises:
-        InputError: The folder holds something already, or cannot be made.
-        RunError: The disk is full, or another process begins a run there.
-    """
-    must_be_free(folder)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        why = f"cannot be made ({error.strerror})"
-        raise InputError(folder, why, "pass another --out") from None
-    lock = _locked(folder)
-    try:
-        return _begin(folder, lock, config, dataset)
-    except BaseException:
-        lock.release()
-        raise
-
-
-def _begin(folder: Path, lock: FileLock, config: RunConfig, dataset: Dataset) -> Run:
-    if (folder / "run.json").exists():  # begun and ended since it was found to be free
-        raise InputError(folder, "is not empty", "resume it")
-    try:
-        with jsonlines.open(folder / "samples.jsonl", "w", compact=True) as stream:
-            stream.write_all(_sample_row(sample) for sample in dataset.samples)
-            stream.write_all({"file": out.file, "reason": out.reason} for out in dataset.left_out)
-    except OSError as error:
-        raise cannot_write(folder, error) from None
-    run = Run(folder, lock, {"config": config.model_dump(mode="json")})
-    run.update(
-        format=FORMAT,
-        status="waiting",
-        reason="",
-        attempt=f"01-{slug(config.criterion)}",
-        created=now(),
-        versions=_versions(),
-        dataset={
-            "name": dataset.name,
-            "n_samples": len(dataset),
-            "left_out": len(dataset.left_out),
-            "fingerprint": dataset.fingerprint,
-        },
-        prompts={},
-        notes=[],
-        fallbacks=[],
-    )
-    return run
-
-
-def must_be_free(folder: Path) -> None:
-    """Check that a run can begin in this folder.
-
-    Raises:
-        InputError: It is no folder, or holds something already.
-    """
-    if folder.exists() and not folder.is_dir():
-        raise InputError(folder, "is a file, not a folder", "pass another --out")
-    found = {entry.name for entry in folder.iterdir()} if folder.is_dir() else set()
-    if ".lock" in found and found <= UNBEGUN:
-        return  # a process was killed before it had begun a run here
-    if found:
-        todo = "resume it" if "run.json" in found else "pass another --out"
-        raise InputError(folder, "is not empty", todo)
-
-
-def open_run(folder: Path) -> Run:
-    """Open a run to go on with it; the lock is held until it is closed.
-
-    Raises:
-        InputError: The folder is no run, or one of another format.
-        RunError: Another process works on it.
-    """
-    read_state(folder)
-    lock = _locked(folder)
-    try:
-        return Run(folder, lock, read_state(folder))  # as the process before has left it
-    except BaseException:
-        lock.release()
-        raise
-
-
-def is_open(folder: Path) -> bool:
-    """Whether a process is working on the run."""
-    lock = FileLock(folder / ".lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        return True
-    except OSError:  # a folder that nobody can write
-        return False
-    lock.release()
-    return False
+        self.update(clusters=list(names))
 
 
 def slug(text: str) -> str:
@@ -253,38 +196,6 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def _locked(folder: Path) -> FileLock:
-    lock = FileLock(folder / ".lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise RunError(
-            folder, "another process is working on this run", "wait for it, or stop it"
-        ) from None
-    except OSError as error:
-        raise cannot_write(folder, error) from None
-    return lock
-
-
-def _sample_row(sample: Sample) -> dict[str, Any]:
-    row: dict[str, Any] = {
-        "id": sample.id,
-        "path": os.path.abspath(sample.file) if sample.file else "",
-        "sha256": sample.sha256,
-        "size": list(sample.size),
-    }
-    given = {"caption": sample.caption, "raw_label": sample.raw_label}
-    return row | {name: value for name, value in given.items() if value is not None}
-
-
 def _as_row(usage: Usage) -> dict[str, Any]:
     row = {name: getattr(usage, name) for name in Usage.__slots__}
     return row | {"seconds": round(usage.seconds, 4)}
-
-
-def _versions() -> dict[str, str]:
-    found = {"python": platform.python_version()}
-    for package in VERSIONS_OF:
-        with suppress(PackageNotFoundError):
-            found[package] = version(package)
-    return found

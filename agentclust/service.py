@@ -9,32 +9,31 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
-
-from langchain_core.language_models import BaseChatModel
 
 from agentclust import datasets, metrics, plugins, prompts
-from agentclust.cache import Answers, home
-from agentclust.captioners import Captioner, load_captioner
-from agentclust.config import ModelConfig, RunConfig, make_config
+from agentclust.config import RunConfig, make_config
 from agentclust.datasets.labels import read_labels
 from agentclust.errors import AgentclustError, InputError, RunError
 from agentclust.journal import write_json
-from agentclust.models import catalogue, load_model
-from agentclust.models.asking import Asker, Budget
+from agentclust.models import catalogue
+from agentclust.models.budget import Budget
+from agentclust.opening import create, must_be_free, open_run
 from agentclust.pages import write_report
 from agentclust.progress import Reporter
 from agentclust.record import read_clustering
-from agentclust.run import Run, create, must_be_free, now, open_run, slug
+from agentclust.run import Run, now, slug
 from agentclust.tools.assign import assign
 from agentclust.tools.caption import caption
 from agentclust.tools.label import label
 from agentclust.tools.name import name
 from agentclust.tools.score import score
 from agentclust.types import Clustering, Dataset, Sample
-from agentclust.work import Work
+from agentclust.working import Models, budget_of, working
 
-METHODS = {"ictc": (caption, label, name, assign, score)}
+METHODS = {
+    "agent": (caption, label, name, assign, score),
+    "ictc": (caption, label, name, assign, score),
+}
 
 
 def start(
@@ -70,7 +69,7 @@ def start(
         raise InputError(
             f"n_clusters={k}", f"is more than the {len(dataset)} samples", "ask for fewer clusters"
         )
-    models = _Models(reporter)
+    models = Models(reporter)
     for config in configs:
         models.load(config, dataset.samples)
     reporter.say(f"run directory: {out}")
@@ -80,7 +79,7 @@ def start(
             open_runs.enter_context(create(folder, config, dataset))
             for config, folder in zip(configs, folders, strict=True)
         ]
-        budget = Budget(configs[0].max_calls)
+        budget = budget_of(configs[0])
         return [_execute(run, models, budget, reporter) for run in runs]
 
 
@@ -98,7 +97,7 @@ def resume(
         AgentclustError: As `start`.
     """
     reporter = reporter or Reporter()
-    models = _Models(reporter)
+    models = Models(reporter)
     budget = None
     results = []
     for path in runs_in(folder):
@@ -106,7 +105,7 @@ def resume(
             if max_calls is not None:
                 run.config = make_config(run.config.model_dump() | {"max_calls": max_calls})
                 run.update(config=run.config.model_dump(mode="json"))
-            budget = budget or Budget(run.config.max_calls)
+            budget = budget or budget_of(run.config)
             results.append(_execute(run, models, budget, reporter))
     return results
 
@@ -196,54 +195,15 @@ def _check(configs: Sequence[RunConfig]) -> None:
         raise InputError(twice, "is the folder of two criteria", "word the criteria apart")
 
 
-class _Models:
-    """Loaded models, shared by the runs of one call."""
-
-    def __init__(self, reporter: Reporter) -> None:
-        self._reporter = reporter
-        self._loaded: dict[str, Any] = {}
-
-    def load(
-        self, config: RunConfig, samples: Sequence[Sample]
-    ) -> tuple[BaseChatModel, Captioner | BaseChatModel | None]:
-        """The language model of a run, and what writes its captions where any are missing."""
-        captioner = None
-        if any(s.caption is None and s.raw_label is None for s in samples):
-            captioner = self._captioner(config.vlm) or self._chat(config.vlm, config.seed)
-        return self._chat(config.llm, config.seed), captioner
-
-    def _chat(self, config: ModelConfig, seed: int) -> BaseChatModel:
-        known = f"{config.model_dump_json()} {seed}"
-        if known not in self._loaded:
-            with self._reporter.step(f"load {config.model}", 1):
-                self._loaded[known] = load_model(config, seed)
-        return self._loaded[known]  # type: ignore[no-any-return]
-
-    def _captioner(self, config: ModelConfig) -> Captioner | None:
-        if config.model not in self._loaded:
-            self._loaded[config.model] = load_captioner(config.model)
-        return self._loaded[config.model]  # type: ignore[no-any-return]
-
-
-def _execute(run: Run, models: _Models, budget: Budget, reporter: Reporter) -> Clustering:
+def _execute(run: Run, models: Models, budget: Budget, reporter: Reporter) -> Clustering:
     if run.state["status"] == "done":
         if not (run.folder / "report.html").exists():
             write_report(run.folder)
         return read_clustering(run.folder)
-    config = run.config
-    with _status(run), _answers(run) as answers:
-        samples = run.samples()
-        model, eyes = models.load(config, samples)
-        llm = Asker(model, config.llm, answers, budget, config.seed)
-        captioner = (
-            Asker(eyes, config.vlm, answers, budget, config.seed)
-            if isinstance(eyes, BaseChatModel)
-            else eyes
-        )
-        work = Work(run, samples, llm, captioner, answers, reporter)
-        for tool in METHODS[config.method]:
-            reporter.say(f"{config.criterion} · {tool.__name__}: {tool(work)}")
-        _export(run, samples)
+    with _status(run), working(run, models, budget, reporter) as work:
+        for tool in METHODS[run.config.method]:
+            reporter.say(f"{run.criterion} · {tool.__name__}: {tool(work)}")
+        _export(run, work.samples)
     write_report(run.folder)
     return read_clustering(run.folder)
 
@@ -267,17 +227,6 @@ def _status(run: Run) -> Iterator[None]:
     run.update(status="done", reason="", finished=now())
 
 
-@contextmanager
-def _answers(run: Run) -> Iterator[Answers]:
-    """The store of paid answers: the person's own, or with ``cache=false`` the run's alone."""
-    file = home() / "answers.sqlite" if run.config.cache else run.folder / "answers.sqlite"
-    answers = Answers(file)
-    try:
-        yield answers
-    finally:
-        answers.close()
-
-
 def _export(run: Run, samples: Sequence[Sample]) -> None:
     rows = run.step_rows("assignments").known
     run.export(
@@ -290,5 +239,6 @@ def _export(run: Run, samples: Sequence[Sample]) -> None:
                 "confidence": rows[sample.id]["confidence"],
             }
             for sample in samples
-        ]
+        ],
+        run.read("clusters.json")["names"],
     )

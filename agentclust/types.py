@@ -114,6 +114,23 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
+class Call:
+    """The tool that a model calls, with its arguments.
+
+    Attributes:
+        name: The tool; empty where the model answered in plain words.
+        args: Its arguments, as the model gave them.
+        text: What the model said, where it called no tool.
+        usage: What the answer cost.
+    """
+
+    name: str
+    args: dict[str, Any]
+    text: str = ""
+    usage: Usage = field(default_factory=Usage)
+
+
+@dataclass(frozen=True, slots=True)
 class Refusal:
     """The reason why one request has no answer."""
 

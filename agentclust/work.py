@@ -37,3 +37,7 @@ class Work:
         for asker in askers:
             asker.record = lambda usage: self.run.record(step, usage)
         yield
+
+    def has_captions(self) -> bool:
+        """Whether the current attempt has a caption for half of the samples or more."""
+        return 2 * len(self.run.step_rows("captions").known) >= len(self.samples)

@@ -12,10 +12,11 @@ from langchain_core.language_models import BaseChatModel
 from agentclust.cache import Answers
 from agentclust.captioners import Captioner
 from agentclust.config import make_config
-from agentclust.models.asking import Asker, Budget
+from agentclust.models.asking import Asker
+from agentclust.models.budget import Budget
 from agentclust.models.fake import FakeModel
+from agentclust.opening import create
 from agentclust.progress import Reporter
-from agentclust.run import create
 from agentclust.types import Dataset, Sample
 from agentclust.work import Work
 

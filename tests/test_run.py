@@ -13,6 +13,7 @@ import yaml
 from agentclust import prompts
 from agentclust.config import make_config
 from agentclust.errors import InputError, RunError
+from agentclust.opening import create, is_open, must_be_free, open_run
 from agentclust.record import (
     read_clustering,
     read_rows,
@@ -20,7 +21,6 @@ from agentclust.record import (
     read_state,
     read_usage,
 )
-from agentclust.run import create, is_open, must_be_free, open_run
 from agentclust.types import Dataset, LeftOut, Sample, Usage
 from tests.complaints import complains
 
@@ -171,7 +171,7 @@ def test_a_full_disk(full_disk):
 HOLD = """
 import sys, time
 from pathlib import Path
-from agentclust.run import open_run
+from agentclust.opening import open_run
 with open_run(Path(sys.argv[1])) as run:
     run.step_rows("captions").append({"id": "held"})
     run.update(status="running")

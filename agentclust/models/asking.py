@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import os
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -21,16 +20,18 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, System
 
 from agentclust.cache import Answers, key
 from agentclust.config import ModelConfig
-from agentclust.errors import ImageProblem, ModelError, RequestRefused, RunError
+from agentclust.errors import ImageProblem, ModelError, RequestRefused
 from agentclust.images import data_url
+from agentclust.models.budget import Budget
 from agentclust.models.faults import mapped
 from agentclust.models.schema import choose_by_schema
 from agentclust.models.usage import usage_of
-from agentclust.types import Choice, Refusal, Reply, Request, Usage
+from agentclust.types import Call, Choice, Refusal, Reply, Request, Usage
 
-T = TypeVar("T", Reply, Choice)
+T = TypeVar("T", Reply, Choice, Call)
 Prompt = list[BaseMessage]
 
+CALL_TOKENS = 200
 HOPELESS = 8  # so many refusals before the first answer mean that no request will be answered
 DECIDING = ("model", "temperature", "base_url", "mmproj", "load_in_4bit", "n_ctx", "image_edge")
 
@@ -45,28 +46,6 @@ class InProcess(Protocol):
     def choose(self, prompts: Sequence[Prompt], options: Sequence[str]) -> list[Choice]:
         """A distribution over the options for each prompt, read from the logits."""
         ...
-
-
-class Budget:
-    """Counts calls and stops before one too many."""
-
-    def __init__(self, max_calls: int | None = None) -> None:
-        self._max, self._spent, self._lock = max_calls, 0, threading.Lock()
-
-    def spend(self, calls: int = 1) -> None:
-        """Take `calls` from the budget.
-
-        Raises:
-            RunError: The budget does not hold them.
-        """
-        with self._lock:
-            if self._max is not None and self._spent + calls > self._max:
-                raise RunError(
-                    f"max_calls={self._max}",
-                    "the budget of model calls is spent",
-                    "resume the run with a larger --max-calls",
-                )
-            self._spent += calls
 
 
 class Asker:
@@ -100,7 +79,8 @@ class Asker:
 
         Raises:
             ModelError: The model failed for good; what was answered so far is stored.
-            RunError: The budget is spent, or an answer cannot be stored.
+            BudgetSpent: The budget is spent.
+            RunError: An answer cannot be stored.
         """
 
         def ask(prompts: list[Prompt]) -> list[Reply]:
@@ -121,7 +101,7 @@ class Asker:
         where an answer outside the options gets one retry and then no probabilities.
 
         Raises:
-            ModelError, RunError: As `complete`.
+            ModelError, BudgetSpent, RunError: As `complete`.
         """
         options = list(options)
 
@@ -134,6 +114,30 @@ class Asker:
             return Choice(tuple(stored["probabilities"]))
 
         return self._each(requests, {"options": options}, ask, decode)
+
+    def call(self, request: Request, tools: Sequence[dict[str, Any]]) -> Call | Refusal:
+        """The tool that the model calls.
+
+        Args:
+            request: What the model is told.
+            tools: Definitions in OpenAI's form.
+
+        Raises:
+            ModelError, BudgetSpent, RunError: As `complete`.
+        """
+
+        def ask(prompts: list[Prompt]) -> list[Call]:
+            try:
+                bound = self.model.bind_tools(list(tools), tool_choice="any")
+            except NotImplementedError:
+                raise RequestRefused(self.config.model, "calls no tools", "name another") from None
+            return [_call(bound.invoke(prompt, max_tokens=CALL_TOKENS)) for prompt in prompts]
+
+        def decode(stored: dict[str, Any]) -> Call:
+            return Call(stored["name"], stored["args"], stored["text"])
+
+        _, answer = next(self._each([request], {"tools": list(tools)}, ask, decode))
+        return answer
 
     def _each(
         self,
@@ -239,6 +243,7 @@ class Asker:
             if self._answers:
                 self._answers.put(answer_key, asdict(replace(answer, usage=Usage())))
             paid = replace(answer.usage, calls=max(1, answer.usage.calls), seconds=seconds)
+            self._budget.add(paid)
             self.record(paid)
             results.append(replace(answer, usage=paid))
         return results
@@ -266,3 +271,10 @@ class Asker:
 def _reply(message: AIMessage) -> Reply:
     # half a character, as an endpoint that cuts an emoji in two sends it, cannot be written
     return Reply(str(message.text).encode(errors="replace").decode(), usage_of(message))
+
+
+def _call(message: AIMessage) -> Call:
+    if not message.tool_calls:
+        return Call("", {}, str(message.text), usage_of(message))
+    called = message.tool_calls[0]
+    return Call(called["name"], called["args"], "", usage_of(message))

@@ -1,0 +1,95 @@
+"""Going to work on an open run: its models loaded, its answer store open, its budget counted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from langchain_core.language_models import BaseChatModel
+
+from agentclust.cache import Answers, home
+from agentclust.captioners import Captioner, load_captioner
+from agentclust.config import ModelConfig, RunConfig
+from agentclust.models import load_model
+from agentclust.models.asking import Asker
+from agentclust.models.budget import Budget
+from agentclust.progress import Reporter
+from agentclust.run import Run
+from agentclust.types import Sample
+from agentclust.work import Work
+
+
+class Models:
+    """Loaded models, shared by the runs of one call."""
+
+    def __init__(self, reporter: Reporter) -> None:
+        self._reporter = reporter
+        self._loaded: dict[str, Any] = {}
+
+    def load(
+        self, config: RunConfig, samples: Sequence[Sample]
+    ) -> tuple[BaseChatModel, Captioner | BaseChatModel | None]:
+        """The language model of a run, and what writes its captions where any are missing."""
+        captioner = None
+        if any(s.caption is None and s.raw_label is None for s in samples):
+            captioner = self._captioner(config.vlm) or self._chat(config.vlm, config.seed)
+        return self._chat(config.llm, config.seed), captioner
+
+    def _chat(self, config: ModelConfig, seed: int) -> BaseChatModel:
+        known = f"{config.model_dump_json()} {seed}"
+        if known not in self._loaded:
+            with self._reporter.step(f"load {config.model}", 1):
+                self._loaded[known] = load_model(config, seed)
+        return self._loaded[known]  # type: ignore[no-any-return]
+
+    def _captioner(self, config: ModelConfig) -> Captioner | None:
+        if config.model not in self._loaded:
+            self._loaded[config.model] = load_captioner(config.model)
+        return self._loaded[config.model]  # type: ignore[no-any-return]
+
+
+def budget_of(config: RunConfig) -> Budget:
+    """What the settings let a call spend."""
+    return Budget(config.max_calls, config.max_tokens, config.max_seconds)
+
+
+@contextmanager
+def working(
+    run: Run,
+    models: Models,
+    budget: Budget,
+    reporter: Reporter,
+    samples: tuple[Sample, ...] | None = None,
+) -> Iterator[Work]:
+    """The work of a run.
+
+    Args:
+        run: The open run.
+        models: Where its models are loaded.
+        budget: What it may spend.
+        reporter: Where progress goes.
+        samples: Its samples; read from the run if not given.
+    """
+    config = run.config
+    samples = run.samples() if samples is None else samples
+    model, eyes = models.load(config, samples)
+    with _answers(run) as answers:
+        llm = Asker(model, config.llm, answers, budget, config.seed)
+        captioner = (
+            Asker(eyes, config.vlm, answers, budget, config.seed)
+            if isinstance(eyes, BaseChatModel)
+            else eyes
+        )
+        yield Work(run, samples, llm, captioner, answers, reporter)
+
+
+@contextmanager
+def _answers(run: Run) -> Iterator[Answers]:
+    """The store of paid answers: the person's own, or with ``cache=false`` the run's alone."""
+    file = home() / "answers.sqlite" if run.config.cache else run.folder / "answers.sqlite"
+    answers = Answers(file)
+    try:
+        yield answers
+    finally:
+        answers.close()
