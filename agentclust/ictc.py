@@ -22,9 +22,7 @@ from agentclust.work import Work
 CAPTION_TOKENS = 200
 LABEL_TOKENS = 16
 SURE = 0.5  # a label is assigned as a whole where one name has more than half of the mass
-# "none of these" must be so many times as likely as the best name: small models say it too readily,
-# even of a caption that holds the very name
-UNFIT = 5.0
+DOUBTFUL = 0.7  # confidence below which an assignment is worth another question
 
 Answers = Iterable[tuple[str, str | Refusal]]
 
@@ -136,8 +134,13 @@ def name(work: Work) -> None:
     if work.run.read("clusters.json") is not None:
         return
     _, counts = counted_labels(work)
+    about = work.run.about()
+    given: list[str] = about.get("given", [])
     with work.paying("name"):
-        candidates = naming.propose(work, counts)
+        if given:
+            candidates = naming.around(work, counts, given, rest=bool(about["rest"]))
+        else:
+            candidates = naming.propose(work, counts)
     best = candidates[0]
     found = [{"names": c.names, "source": c.source, "score": round(c.score, 4)} for c in candidates]
     work.run.write(
@@ -215,6 +218,39 @@ def _from_captions(
         yield _chosen(asked[index].id, choice, names)
 
 
+def ask_again(work: Work, before: Mapping[str, Mapping[str, Any]], names: Sequence[str]) -> None:
+    """Ask once more for the samples in doubt: with the caption, then a model that sees.
+
+    Args:
+        work: The run; its current attempt has the rows of `before`, and gets what changes.
+        before: The assignments so far, by sample id.
+        names: The cluster names.
+    """
+    rows = work.run.step_rows("assignments")
+    labels, _ = counted_labels(work)
+    doubtful = [s for s in work.samples if _in_doubt(before[s.id])]
+    by_label = [s for s in doubtful if before[s.id]["by"] == "label"]
+    with work.paying("assign"), work.reporter.step("ask again", len(doubtful)) as advance:
+        for row in _from_captions(work, by_label, labels, names):
+            if row["confidence"] > before[row["id"]]["confidence"]:
+                rows.append(row)
+            advance()
+        if not isinstance(work.captioner, Asker):
+            return
+        template = work.run.template("see")
+        seen = [s for s in doubtful if s.file is not None and _in_doubt(rows.known[s.id])]
+        requests = [template.render(s, criterion=work.run.criterion, names=names) for s in seen]
+        for index, choice in work.captioner.choose(requests, [*names, naming.NONE]):
+            row = _chosen(seen[index].id, choice, names) | {"by": "image"}
+            if row["confidence"] > rows.known[row["id"]]["confidence"]:
+                rows.append(row)
+            advance()
+
+
+def _in_doubt(row: Mapping[str, Any]) -> bool:
+    return bool(row["cluster"] < 0 or row["confidence"] < DOUBTFUL)
+
+
 def _chosen(sample_id: str, choice: Choice | Refusal, names: Sequence[str]) -> dict[str, Any]:
     if isinstance(choice, Refusal):
         return assignment(sample_id, -1, names, 0.0, "", choice.reason)
@@ -222,7 +258,7 @@ def _chosen(sample_id: str, choice: Choice | Refusal, names: Sequence[str]) -> d
         reason = "the model answered, twice, with none of the options"
         return assignment(sample_id, -1, names, 0.0, "", reason)
     *fits, none = choice.probabilities
-    if none > UNFIT * max(fits):
+    if none > naming.UNFIT * max(fits):
         return assignment(sample_id, -1, names, 0.0, "", "none of the names fits")
     best = max(range(len(fits)), key=fits.__getitem__)
     return assignment(sample_id, best, names, fits[best], "caption")

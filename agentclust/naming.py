@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +24,9 @@ from agentclust.types import Choice, Reply
 from agentclust.work import Work
 
 NONE = "none of these"
+# "none of these" must be so many times as likely as the best name: small models say it too readily,
+# even of a caption that holds the very name
+UNFIT = 5.0
 CHECKED = 80  # most frequent labels that a candidate set is judged by
 HINTS = ("", " of broad kinds", " of common kinds")
 
@@ -35,28 +40,39 @@ class Candidate:
     score: float
 
 
-def propose(work: Work, counts: Mapping[str, int]) -> list[Candidate]:
+def propose(
+    work: Work,
+    counts: Mapping[str, int],
+    advice: str = "",
+    k: int | Literal["auto"] | None = None,
+) -> list[Candidate]:
     """Candidate sets of names for the counted labels, best first.
 
     The most frequent labels are one set; the others are what the model proposes, brought to
     exactly K names. Where K is "auto" the sets differ in size and compete by the share of log K
     that they reach.
 
+    Args:
+        work: The run.
+        counts: How often each raw label occurs, most frequent first.
+        advice: What the sets before were wrong in, for the model.
+        k: How many names; by default what the attempt asks for.
+
     Raises:
         RunError: The labels do not give as many names as were asked for.
     """
-    k = work.run.n_clusters
+    k = k or work.run.n_clusters
     usual = wording.common(counts)
     sets = dict[tuple[str, ...], str]()
     if isinstance(k, int):
         if len(counts) >= k:
             sets[tuple(counts)[:k]] = "most frequent labels"
         if len(counts) != k:
-            for source, found in _ask(work, usual, k):
-                sets.setdefault(tuple(_fit(work, found, usual, k)), source)
+            for source, found in _ask(work, usual, k, advice):
+                sets.setdefault(tuple(fit(work, found, usual, k)), source)
     else:
         sets[tuple(wording.frequent(counts))] = "frequent labels"
-        sets |= {tuple(found): source for source, found in _ask(work, usual, 0)}
+        sets |= {tuple(found): source for source, found in _ask(work, usual, 0, advice)}
     candidates = []
     for names, source in sets.items():
         if len(names) >= 2:
@@ -74,19 +90,53 @@ def propose(work: Work, counts: Mapping[str, int]) -> list[Candidate]:
     return sorted(candidates, key=lambda candidate: -candidate.score)
 
 
-def _ask(work: Work, counts: Mapping[str, int], k: int) -> list[tuple[str, list[str]]]:
+def around(
+    work: Work, counts: Mapping[str, int], given: Sequence[str], *, rest: bool
+) -> list[Candidate]:
+    """The names that a person gave, as they are, and with `rest` those of what fits none of them.
+
+    Args:
+        work: The run.
+        counts: How often each raw label occurs, most frequent first.
+        given: The names.
+        rest: Whether names may be added, up to K where that is a number.
+    """
+    k = work.run.n_clusters
+    room = k - len(given) if isinstance(k, int) else len(counts)
+    if not rest or room <= 0:
+        return [Candidate(tuple(given), "given", 0.0)]
+    usual = wording.common(counts)
+    table = affinity(work, usual, given)
+    fits = UNFIT * table[:, :-1].max(axis=1) >= table[:, -1]
+    left = {label: usual[label] for label, fit in zip(usual, fits, strict=True) if not fit}
+    taken = {name.casefold() for name in given}
+    found = [name for name in _names_of(work, left, room) if name.casefold() not in taken]
+    return [Candidate((*given, *found[:room]), "given, and what fits none of them", 0.0)]
+
+
+def _names_of(work: Work, counts: Mapping[str, int], most: int) -> Sequence[str]:
+    """Names for the labels that are left, at most so many."""
+    if min(most, len(counts)) > 2:
+        k: int | Literal["auto"] = most if isinstance(work.run.n_clusters, int) else "auto"
+        with suppress(RunError):
+            return propose(work, counts, k=k)[0].names
+    return list(counts)
+
+
+def _ask(work: Work, counts: Mapping[str, int], k: int, advice: str) -> list[tuple[str, list[str]]]:
     """What the model proposes, once a hint, the labels in another order each time."""
     template = work.run.template("names")
     shuffler = random.Random(work.run.config.seed)
     requests, sources = [], []
-    for turn, hint in enumerate(HINTS):
+    for turn, kinds in enumerate(HINTS):
+        hint = f"{kinds}; {advice}" if advice else kinds
         labels = list(counts.items())
         if turn:
             shuffler.shuffle(labels)
         requests.append(
             template.render(criterion=work.run.criterion, k=k, labels=labels, hint=hint)
         )
-        sources.append(f"proposal {turn + 1}{hint}")
+        sources.append(f"proposal {turn + 1}{kinds}")
     replies = dict(work.llm.complete(requests, max_tokens=12 * (k or 30)))
     return [
         (sources[turn], parse(reply.text))
@@ -105,7 +155,7 @@ def parse(text: str) -> list[str]:
     return list(dict.fromkeys(kept))
 
 
-def _fit(work: Work, names: Sequence[str], counts: Mapping[str, int], k: int) -> list[str]:
+def fit(work: Work, names: Sequence[str], counts: Mapping[str, int], k: int) -> list[str]:
     """Exactly `k` names: those that hold most images, then the labels that none of them holds.
 
     Empty where the labels do not suffice.

@@ -63,6 +63,7 @@ def _begin(folder: Path, lock: FileLock, config: RunConfig, dataset: Dataset) ->
         "by": "ictc" if config.method == "agent" else config.method,
         "why": "the criterion as it was given",
         "of": "",
+        "call": "",
     }
     run.update(
         format=FORMAT,
@@ -70,6 +71,7 @@ def _begin(folder: Path, lock: FileLock, config: RunConfig, dataset: Dataset) ->
         reason="",
         attempt=first["folder"],
         attempts=[first],
+        result="",
         created=now(),
         versions=_versions(),
         dataset={

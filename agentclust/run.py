@@ -32,6 +32,7 @@ class Run:
 
     def __init__(self, folder: Path, lock: FileLock, state: dict[str, Any]) -> None:
         self.folder, self.state = folder, state
+        self.call = ""  # of the agent's tool that is at work
         try:
             self.config = RunConfig(**state["config"])
         except (TypeError, ValidationError):
@@ -72,6 +73,8 @@ class Run:
     def begin(self, why: str, keep: Sequence[str] = (), **changes: Any) -> str:
         """Begin another attempt and make it the current one.
 
+        A tool that is run again after a kill goes on with the attempt that it had begun.
+
         Args:
             why: What it tries, for the report.
             keep: Steps whose rows it takes over from the current attempt.
@@ -82,14 +85,17 @@ class Run:
             Its folder's name.
         """
         before = self.about()
-        about = before | changes | {"why": why, "of": before["folder"]}
+        if self.call and before["call"] == self.call:
+            return str(before["folder"])
+        about = before | changes | {"why": why, "of": before["folder"], "call": self.call}
         about["folder"] = f"{len(self.state['attempts']) + 1:02d}-{slug(about['criterion'])}"
         folder = self.folder / about["folder"]
         try:
             shutil.rmtree(folder, ignore_errors=True)  # of a process that was killed right here
             folder.mkdir()
-            for step in keep:
-                shutil.copyfile(self.attempt / f"{step}.jsonl", folder / f"{step}.jsonl")
+            for rows in (self.attempt / f"{step}.jsonl" for step in keep):
+                if rows.exists():
+                    shutil.copyfile(rows, folder / rows.name)
         except OSError as error:
             raise cannot_write(folder, error) from None
         self.update(attempt=about["folder"], attempts=[*self.state["attempts"], about])
@@ -118,6 +124,14 @@ class Run:
     def read(self, name: str) -> Any:
         """A JSON file of the current attempt, None where it is not there yet."""
         return read_json(self.attempt / name)
+
+    def read_of(self, attempt: str, name: str) -> Any:
+        """A JSON file of any attempt, None where it is not there."""
+        return read_json(self.folder / attempt / name)
+
+    def write_of(self, attempt: str, name: str, value: Any) -> None:
+        """Write a JSON file of any attempt at once."""
+        write_json(self.folder / attempt / name, value)
 
     def update(self, **values: Any) -> None:
         """Change run.json at once."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -20,6 +20,7 @@ class Work:
 
     Attributes:
         missing: For a sample that a step could not do, the reason, by id.
+        person: Asks the person a question and returns the answer; None where nobody is there.
     """
 
     run: Run
@@ -29,6 +30,7 @@ class Work:
     answers: Answers
     reporter: Reporter
     missing: dict[str, str] = field(default_factory=dict)
+    person: Callable[[str], str] | None = None
 
     @contextmanager
     def paying(self, step: str) -> Iterator[None]:
@@ -37,7 +39,3 @@ class Work:
         for asker in askers:
             asker.record = lambda usage: self.run.record(step, usage)
         yield
-
-    def has_captions(self) -> bool:
-        """Whether the current attempt has a caption for half of the samples or more."""
-        return 2 * len(self.run.step_rows("captions").known) >= len(self.samples)

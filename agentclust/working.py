@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel
@@ -60,7 +61,6 @@ def working(
     models: Models,
     budget: Budget,
     reporter: Reporter,
-    samples: tuple[Sample, ...] | None = None,
 ) -> Iterator[Work]:
     """The work of a run.
 
@@ -69,27 +69,39 @@ def working(
         models: Where its models are loaded.
         budget: What it may spend.
         reporter: Where progress goes.
-        samples: Its samples; read from the run if not given.
     """
-    config = run.config
-    samples = run.samples() if samples is None else samples
+    samples = run.samples()
+    file = None if run.config.cache else run.folder / "answers.sqlite"
+    with asking(run.config, samples, models, budget, file) as (llm, captioner, answers):
+        yield Work(run, samples, llm, captioner, answers, reporter)
+
+
+@contextmanager
+def asking(
+    config: RunConfig,
+    samples: Sequence[Sample],
+    models: Models,
+    budget: Budget | None = None,
+    file: Path | None = None,
+) -> Iterator[tuple[Asker, Captioner | Asker | None, Answers]]:
+    """The language model, what writes captions where any are missing, and the answer store.
+
+    Args:
+        config: The settings.
+        samples: What is to be captioned.
+        models: Where models are loaded.
+        budget: What may be spent.
+        file: The store of paid answers; by default the person's own.
+    """
     model, eyes = models.load(config, samples)
-    with _answers(run) as answers:
+    answers = Answers(file or home() / "answers.sqlite")
+    try:
         llm = Asker(model, config.llm, answers, budget, config.seed)
         captioner = (
             Asker(eyes, config.vlm, answers, budget, config.seed)
             if isinstance(eyes, BaseChatModel)
             else eyes
         )
-        yield Work(run, samples, llm, captioner, answers, reporter)
-
-
-@contextmanager
-def _answers(run: Run) -> Iterator[Answers]:
-    """The store of paid answers: the person's own, or with ``cache=false`` the run's alone."""
-    file = home() / "answers.sqlite" if run.config.cache else run.folder / "answers.sqlite"
-    answers = Answers(file)
-    try:
-        yield answers
+        yield llm, captioner, answers
     finally:
         answers.close()

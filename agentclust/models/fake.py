@@ -2,24 +2,33 @@
 
 It knows nothing of the steps. Without a script it answers from the words it is given: a list of
 ``- word (count)`` lines is answered by its first words, any other text by its last plain word, a
-choice by the option that shares most words with the text.
+choice by the option that shares most words with the text. Of tools it calls the first, with the
+simplest arguments.
 """
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import Sequence
 from typing import Any
 
 from langchain_core.callbacks import CallbackManagerForLLMRun
-from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
 from pydantic import PrivateAttr
 
 from agentclust.config import ModelConfig
 from agentclust.errors import InputError
+from agentclust.models.tool_calls import (
+    Tool,
+    ToolCaller,
+    admitted,
+    arguments_of,
+    call_in,
+    call_text,
+)
 from agentclust.types import Choice, Usage
 
 NAMES_ASKED = re.compile(r"\b(\d+) (?:group|cluster|name)s?\b")
@@ -28,11 +37,13 @@ FENCED = re.compile(r"<(\w+)>\s*(.*?)\s*</\1>", re.DOTALL)
 NONE = re.compile(r"\bnone\b", re.IGNORECASE)
 
 
-class FakeModel(BaseChatModel):
+class FakeModel(ToolCaller):
     """A chat model without weights.
 
     Args:
         script: Replies to give in turn, then again from the first; empty for deterministic ones.
+            Where tools are bound, ``{"name": …, "arguments": {…}}`` is a call, whether or not
+            there is such a tool; any other reply is plain words, even where a call is asked for.
         latency: Seconds an answer takes.
     """
 
@@ -55,12 +66,15 @@ class FakeModel(BaseChatModel):
     ) -> ChatResult:
         if self.latency:
             time.sleep(self.latency)
-        text = self._next_reply() if self.script else answer(_text(messages))
-        for mark in stop or ():
+        tools, _ = admitted(kwargs.get("tools") or (), kwargs.get("tool_choice"))
+        text = self._next_reply() if self.script else answer(_text(messages), tools)
+        for mark in () if tools else stop or ():
             text = text.partition(mark)[0]
+        call = call_in(text, len(messages)) if tools and _is_call(text) else None
         usage = _count(messages, text)
         message = AIMessage(
-            text,
+            "" if call else text,
+            tool_calls=[call] if call else [],
             usage_metadata={
                 "input_tokens": usage.prompt_tokens,
                 "output_tokens": usage.completion_tokens,
@@ -84,14 +98,55 @@ class FakeModel(BaseChatModel):
         return reply
 
 
-def answer(text: str) -> str:
-    """The deterministic reply to a text."""
+def answer(text: str, tools: Sequence[Tool] = ()) -> str:
+    """The deterministic reply to a text; with tools, a call of the first."""
+    if tools:
+        function = tools[0]["function"]
+        return call_text(function["name"], simplest(arguments_of(function)))
     counted = COUNTED.findall(text)
     if counted:
         asked = NAMES_ASKED.search(text)
         wanted = int(asked[1]) if asked else len(counted)
         return "\n".join(word for word, _ in counted[:wanted])
     return _last_word(text)
+
+
+def simplest(schema: dict[str, Any]) -> Any:
+    """The simplest value of a JSON schema without references: as little and as near 0 as may be.
+
+    Patterns and formats are not looked at.
+    """
+    if "const" in schema:
+        return schema["const"]
+    if "enum" in schema:
+        return schema["enum"][0]
+    for way in ("anyOf", "oneOf", "allOf"):
+        if way in schema:
+            return simplest(schema[way][0])
+    kind = schema.get("type")
+    match kind[0] if isinstance(kind, list) else kind:
+        case "string":
+            return "a" * schema.get("minLength", 0)
+        case "boolean":
+            return False
+        case "integer" | "number":
+            least = max(0, schema.get("minimum", 0), schema.get("exclusiveMinimum", -1) + 1)
+            most = schema.get("exclusiveMaximum", least + 1) - 1
+            return min(least, schema.get("maximum", least), most)
+        case "array":
+            return [simplest(schema.get("items", {}))] * schema.get("minItems", 0)
+        case "object":
+            parts = schema.get("properties", {})
+            return {name: simplest(parts[name]) for name in schema.get("required", ())}
+    return None
+
+
+def _is_call(text: str) -> bool:
+    try:
+        said = json.loads(text)
+    except ValueError:
+        return False
+    return isinstance(said, dict) and "name" in said and isinstance(said.get("arguments"), dict)
 
 
 def _last_word(text: str) -> str:

@@ -3,34 +3,31 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from langchain_core.callbacks import CallbackManagerForLLMRun
-from langchain_core.language_models import BaseChatModel, LanguageModelInput
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
-from langchain_core.runnables import Runnable
-from langchain_core.tools import BaseTool
-from langchain_core.utils.function_calling import convert_to_openai_tool
 from pydantic import PrivateAttr
 
 from agentclust.config import ModelConfig
 from agentclust.errors import InputError, RequestRefused
-from agentclust.models.gguf import tool_calls
 from agentclust.models.gguf.seeing import MARKER, Eyes
+from agentclust.models.gguf.tool_calls import grammar
 from agentclust.models.gguf.turns import ChatTemplate, turns_of
 from agentclust.models.gguf.weights import Gguf, check_file, fingerprint
 from agentclust.models.gguf.writing import write
 from agentclust.models.options import distribution
+from agentclust.models.tool_calls import ToolCaller, admitted, call_in, told
 from agentclust.types import Choice, Usage
 
 MAX_TOKENS = 512  # of an answer, where the caller names no limit
 
 
-class LlamaCpp(BaseChatModel):
+class LlamaCpp(ToolCaller):
     """A GGUF file as a chat model.
 
     What a prompt shares with the one before it, up to the text of a message, stays in the KV
@@ -88,23 +85,6 @@ class LlamaCpp(BaseChatModel):
     def _llm_type(self) -> str:
         return "agentclust-llama-cpp"
 
-    def bind_tools(
-        self,
-        tools: Sequence[dict[str, Any] | type | Callable[..., Any] | BaseTool],
-        *,
-        tool_choice: Any = None,
-        **kwargs: Any,
-    ) -> Runnable[LanguageModelInput, AIMessage]:
-        """Let replies be calls of `tools`, which a grammar keeps valid.
-
-        Args:
-            tools: What LangChain takes for a tool.
-            tool_choice: As in `tool_calls.admitted`.
-            kwargs: Further arguments of the call.
-        """
-        formatted = [convert_to_openai_tool(tool) for tool in tools]
-        return self.bind(tools=formatted, tool_choice=tool_choice, **kwargs)
-
     def choose(self, prompts: Sequence[list[BaseMessage]], options: Sequence[str]) -> list[Choice]:
         """A distribution over the options for each prompt, read from the logits.
 
@@ -138,25 +118,26 @@ class LlamaCpp(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        tools, must = tool_calls.admitted(kwargs.get("tools") or (), kwargs.get("tool_choice"))
+        tools, must = admitted(kwargs.get("tools") or (), kwargs.get("tool_choice"))
         wanted = kwargs.get("max_tokens")
-        with self._reading(
-            messages, wanted or 1, tool_calls.told(tools, must=must) if tools else ""
-        ) as (prompt, cached):
+        with self._reading(messages, wanted or 1, told(tools, must=must) if tools else "") as (
+            prompt,
+            cached,
+        ):
             written = write(
                 self._gguf,
                 wanted or min(MAX_TOKENS, self._gguf.n_ctx - prompt),
                 () if tools else stop or (),
                 kwargs.get("temperature", self.temperature),
                 kwargs.get("seed", self.seed),
-                tool_calls.grammar(tools, must=must) if tools else "",
+                grammar(tools, must=must) if tools else "",
             )
         call = None
         if tools and written.text.startswith("{"):
             if written.finish == "length":
                 why = f"a tool call is longer than {written.tokens} tokens"
                 raise RequestRefused("answer", why, "raise max_tokens or n_ctx")
-            call = tool_calls.call_in(written.text, len(messages))
+            call = call_in(written.text, len(messages))
         message = AIMessage(
             "" if call else written.text,
             tool_calls=[call] if call else [],

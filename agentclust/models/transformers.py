@@ -11,12 +11,13 @@ import hashlib
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from langchain_core.callbacks import CallbackManagerForLLMRun
-from langchain_core.language_models import BaseChatModel, LanguageModelInput
-from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.language_models import LanguageModelInput
+from langchain_core.messages import AIMessage, BaseMessage, SystemMessage, ToolCall
 from langchain_core.messages.ai import UsageMetadata
 from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_core.runnables import RunnableConfig
@@ -24,18 +25,48 @@ from numpy.typing import NDArray
 from pydantic import PrivateAttr
 
 from agentclust.config import ModelConfig
-from agentclust.errors import AgentclustError
+from agentclust.errors import AgentclustError, RequestRefused
 from agentclust.models.hf.chat_format import chat_format
 from agentclust.models.hf.checkpoint import load, out_of_memory, quiet
-from agentclust.models.hf.decoding import Sampling, StopTexts
+from agentclust.models.hf.decoding import Admitted, Sampling, StopTexts
 from agentclust.models.hf.network import Batch, Logits, Network
+from agentclust.models.hf.tool_calls import Spelling
 from agentclust.models.options import distribution
+from agentclust.models.tool_calls import Tool, ToolCaller, admitted, call_in, told
 from agentclust.types import Choice, Usage
 
 MAX_TOKENS = 512  # of an answer, where the caller names no limit
 
 
-class Transformers(BaseChatModel):
+@dataclass(frozen=True)
+class Wanted:
+    """What an answer may be.
+
+    Attributes:
+        max_tokens: It has no more.
+        stop: Texts it ends before; a tool call ignores them.
+        tools: What it may call.
+        must: It is a call.
+    """
+
+    max_tokens: int = MAX_TOKENS
+    stop: Sequence[str] = ()
+    tools: Sequence[Tool] = ()
+    must: bool = False
+
+    @classmethod
+    def of(cls, stop: Sequence[str] | None, **how: Any) -> Wanted:
+        """From the arguments of a call.
+
+        Raises:
+            InputError: `tool_choice` names no tool.
+        """
+        tools, must = admitted(how.get("tools") or (), how.get("tool_choice"))
+        stop = () if tools else stop or ()
+        return cls(how.get("max_tokens") or MAX_TOKENS, stop, tools, must)
+
+
+class Transformers(ToolCaller):
     """A transformers checkpoint as a chat model; `build` makes one.
 
     `batch` runs `batch_size` prompts at a time as one padded batch and calls no callbacks;
@@ -49,6 +80,7 @@ class Transformers(BaseChatModel):
     temperature: float
     seed: int
     _network: Network = PrivateAttr()
+    _spelt: Spelling | None = PrivateAttr(default=None)
     _lock: Any = PrivateAttr(default_factory=threading.Lock)
 
     @property
@@ -62,7 +94,7 @@ class Transformers(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        message = self._answer([messages], stop or (), kwargs.get("max_tokens"))[0]
+        message = self._answer([messages], Wanted.of(stop, **kwargs))[0]
         return ChatResult(generations=[ChatGeneration(message=message)])
 
     def batch(  # type: ignore[override]
@@ -72,31 +104,31 @@ class Transformers(BaseChatModel):
         *,
         return_exceptions: bool = False,
         stop: Sequence[str] | None = None,
-        max_tokens: int | None = None,
         **kwargs: Any,
     ) -> list[AIMessage | AgentclustError]:
         """Answer many prompts, `batch_size` at a time.
 
         Raises:
-            RequestRefused: A prompt is too long or cannot be read. With `return_exceptions` the
-                error stands in the answer's place and the others are answered.
+            RequestRefused: A prompt is too long or cannot be read, or a tool call does not end.
+                With `return_exceptions` the error stands in the answer's place and the others
+                are answered.
+            InputError: `tool_choice` names no tool, or a tool's schema has no grammar.
         """
+        wanted = Wanted.of(stop, **kwargs)
         prompts = [self._convert_input(one).to_messages() for one in inputs]
         answers: list[AIMessage | AgentclustError] = []
         for chunk in self._chunks(prompts):
             try:
-                answers += self._answer(chunk, stop or (), max_tokens)
+                answers += self._answer(chunk, wanted)
             except AgentclustError:
                 if not return_exceptions:
                     raise
-                answers += [self._try(prompt, stop or (), max_tokens) for prompt in chunk]
+                answers += [self._try(prompt, wanted) for prompt in chunk]
         return answers
 
-    def _try(
-        self, prompt: list[BaseMessage], stop: Sequence[str], max_tokens: int | None
-    ) -> AIMessage | AgentclustError:
+    def _try(self, prompt: list[BaseMessage], wanted: Wanted) -> AIMessage | AgentclustError:
         try:
-            return self._answer([prompt], stop, max_tokens)[0]
+            return self._answer([prompt], wanted)[0]
         except AgentclustError as error:
             return error
 
@@ -116,42 +148,73 @@ class Transformers(BaseChatModel):
                     choices += _choose(Logits(self._network, batch), batch, sequences)
         return choices
 
-    def _answer(
-        self, prompts: Sequence[list[BaseMessage]], stop: Sequence[str], max_tokens: int | None
-    ) -> list[AIMessage]:
-        network, wanted = self._network, max_tokens or MAX_TOKENS
-        seeds = iter([_seed(self.seed, prompt) for prompt in prompts])
-        answers = []
+    def _answer(self, prompts: Sequence[list[BaseMessage]], wanted: Wanted) -> list[AIMessage]:
+        network = self._network
+        answers: list[AIMessage] = []
+        if wanted.tools:
+            text = told(wanted.tools, must=wanted.must)
+            prompts = [_telling(prompt, text) for prompt in prompts]
         with self._running():
-            for batch in network.batches(prompts, 1, wanted):
-                hooks: dict[str, Any] = {}
-                if self.temperature:
-                    noise = [next(seeds) for _ in batch.lengths]
-                    hooks["logits_processor"] = [Sampling(self.temperature, noise)]
-                if stop:
-                    ends = StopTexts(network.checkpoint.tokenizer, stop, batch.width)
-                    hooks["stopping_criteria"] = [ends]
-                room = min(wanted, network.window - max(batch.lengths))
+            for batch in network.batches(prompts, 1, wanted.max_tokens):
+                of_batch = prompts[len(answers) : len(answers) + len(batch.lengths)]
+                hooks = self._hooks(of_batch, batch, wanted)
+                room = min(wanted.max_tokens, network.window - max(batch.lengths))
                 out = network.run(batch.inputs, batch.cache, max_new_tokens=room, **hooks)
                 rows = out.sequences[:, batch.width :].tolist()
-                answers += [self._message(batch, i, row, stop) for i, row in enumerate(rows)]
+                for i, (prompt, row) in enumerate(zip(of_batch, rows, strict=True)):
+                    answers.append(self._message(batch, i, row, wanted, len(prompt)))
         return answers
 
-    def _message(self, batch: Batch, row: int, tokens: list[int], stop: Sequence[str]) -> AIMessage:
-        """The answer without padding, cut before a stop text."""
+    def _hooks(
+        self, prompts: Sequence[list[BaseMessage]], batch: Batch, wanted: Wanted
+    ) -> dict[str, Any]:
+        processors: list[Any] = []
+        if self.temperature:
+            processors.append(
+                Sampling(self.temperature, [_seed(self.seed, prompt) for prompt in prompts])
+            )
+        if wanted.tools:
+            grammar = self._spelling().grammar(wanted.tools, must=wanted.must)
+            processors.append(Admitted([grammar.deep_copy() for _ in prompts], batch.width))
+        if not wanted.stop:
+            return {"logits_processor": processors}
+        ends = StopTexts(self._network.checkpoint.tokenizer, wanted.stop, batch.width)
+        return {"logits_processor": processors, "stopping_criteria": [ends]}
+
+    def _spelling(self) -> Spelling:
+        if self._spelt is None:  # takes a second, and few runs call tools
+            checkpoint = self._network.checkpoint
+            self._spelt = Spelling(self.model, checkpoint.tokenizer, self._network.ends)
+        return self._spelt
+
+    def _message(
+        self, batch: Batch, row: int, tokens: list[int], wanted: Wanted, number: int
+    ) -> AIMessage:
+        """The answer without padding, cut before a stop text, or the tool call that it is.
+
+        Raises:
+            RequestRefused: A tool call does not end within the tokens it may have.
+        """
         tokenizer = self._network.checkpoint.tokenizer
         final = self._network.ends | {tokenizer.pad_token_id}
         end = next((i for i, token in enumerate(tokens) if token in final), len(tokens))
-        whole = tokenizer.decode(tokens[:end], skip_special_tokens=True)
-        text = min((whole.split(s, 1)[0] for s in stop if s in whole), key=len, default=whole)
         ended = end < len(tokens)
+        call = None
+        if wanted.tools:
+            # a tokenizer may decode spaces and quotes into nicer ones
+            call = _call(self._spelling().text(tokens[:end]), ended, end, number)
+        whole = "" if call else tokenizer.decode(tokens[:end], skip_special_tokens=True)
+        stop = wanted.stop
+        text = min((whole.split(s, 1)[0] for s in stop if s in whole), key=len, default=whole)
         # a stop text comes without a token that ends the answer: what follows it is padding
         written = end + 1 if ended and len(text) == len(whole) else end
+        finish = "stop" if ended or len(text) < len(whole) else "length"
         length, cached = batch.lengths[row], batch.cached[row]
         return AIMessage(
             text.strip(),
+            tool_calls=[call] if call else [],
             response_metadata={
-                "finish_reason": "stop" if ended or len(text) < len(whole) else "length",
+                "finish_reason": "tool_calls" if call else finish,
                 "model_name": self.model,
             },
             usage_metadata=UsageMetadata(
@@ -188,6 +251,23 @@ def _choose(logits: Logits, batch: Batch, sequences: Sequence[Sequence[int]]) ->
         for length, cached in zip(batch.lengths, batch.cached, strict=True)
     ]
     return [Choice(p, usage) for p, usage in zip(distributions, usages, strict=True)]
+
+
+def _call(text: str, ended: bool, tokens: int, number: int) -> ToolCall | None:
+    if text.startswith("{") and not ended:
+        why = f"a tool call is longer than {tokens} tokens"
+        raise RequestRefused("answer", why, "raise max_tokens or n_ctx")
+    try:
+        return call_in(text, number)
+    except ValueError:  # llguidance ends an answer where its grammar takes too much work
+        raise RequestRefused("answer", "a tool call broke off", "use simpler tools") from None
+
+
+def _telling(prompt: list[BaseMessage], text: str) -> list[BaseMessage]:
+    """The prompt with a text at the end of its system text."""
+    if prompt and prompt[0].type == "system":
+        return [SystemMessage(f"{prompt[0].text}\n\n{text}"), *prompt[1:]]
+    return [SystemMessage(text), *prompt]
 
 
 def _seed(seed: int, prompt: Sequence[BaseMessage]) -> int:

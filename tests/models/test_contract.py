@@ -6,19 +6,22 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import httpx
 import pytest
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import HumanMessage, SystemMessage
+from langchain_core.utils.function_calling import convert_to_openai_tool
 from PIL import Image
+from pydantic import BaseModel, Field
 from stub_endpoint import Stub, completion, failure, oblige, text_of
 
 from agentclust.config import ModelConfig
 from agentclust.errors import AgentclustError, ModelError
 from agentclust.models import load_model
 from agentclust.models.asking import Asker, InProcess
-from agentclust.types import Choice, Refusal, Reply, Request
+from agentclust.types import Call, Choice, Refusal, Reply, Request
 
 SYSTEM = "You sort pictures. Answer with one word."
 USERS = [
@@ -28,15 +31,29 @@ USERS = [
 ]
 OPTIONS = ["red car", "red bird", "red", "blue bicycle", "another thing"]
 TOO_LONG = "word " * 3000
-TOOL = {
-    "name": "count",
-    "description": "Count the things of one colour.",
-    "parameters": {
-        "type": "object",
-        "properties": {"colour": {"type": "string", "enum": ["red", "blue"]}},
-        "required": ["colour"],
-    },
-}
+
+
+class Count(BaseModel, strict=True, extra="forbid"):
+    """Count the things of one colour."""
+
+    colour: Literal["red", "blue"]
+
+
+class Sort(BaseModel, strict=True, extra="forbid"):
+    """Sort them."""
+
+    how: Literal["mood", "Größe"]
+    k: int
+    share: float
+    names: list[Literal["cat", "dog"]] = Field(max_length=2)
+    note: str | None = Field(max_length=6)
+
+
+class Stop(BaseModel, strict=True, extra="forbid"):
+    """End the run."""
+
+
+TOOLS = {"Count": Count, "Sort": Sort, "Stop": Stop}
 
 
 @dataclass(frozen=True)
@@ -46,7 +63,8 @@ class Backend:
     model: BaseChatModel
     config: ModelConfig
     sees: bool = False
-    has_tools: bool = False
+    calls: bool = False  # tools, and whatever the weights the calls are valid
+    calls_named: bool = False  # one tool that is named, as every endpoint does
     has_window: bool = True
 
     def asker(self):
@@ -103,25 +121,25 @@ def wait_for(url, process, seconds=120):
 
 
 def fake(request, folder):
-    return loaded(ModelConfig(model="fake"), has_window=False, sees=True)
+    return loaded(ModelConfig(model="fake"), has_window=False, sees=True, calls=True)
 
 
 def openai_stub(request, folder):
     url = request.getfixturevalue("stub").base_url
     config = ModelConfig(model="openai:stub", base_url=url, max_retries=0)
-    return loaded(config, sees=True, has_tools=True)
+    return loaded(config, sees=True, calls_named=True)
 
 
 def openai_server(request, folder):
     url = request.getfixturevalue("server")
     config = ModelConfig(model="openai:local", base_url=url, max_retries=0, timeout=300)
-    return loaded(config, has_tools=True)
+    return loaded(config, calls_named=True)
 
 
 def llama_cpp(request, folder):
     pytest.importorskip("llama_cpp", reason="the extra llama-cpp is missing")
     gguf = request.getfixturevalue("gguf")
-    return loaded(ModelConfig(model=f"llama-cpp:{gguf}", n_ctx=1024, n_threads=1), has_tools=True)
+    return loaded(ModelConfig(model=f"llama-cpp:{gguf}", n_ctx=1024, n_threads=1), calls=True)
 
 
 def llama_cpp_image(request, folder):
@@ -132,17 +150,17 @@ def llama_cpp_image(request, folder):
         mmproj=tiny.projector(folder / "mmproj.gguf"),
         n_threads=1,
     )
-    return loaded(config, sees=True)
+    return loaded(config, sees=True, calls=True)
 
 
 def transformers_text(request, folder):
     path = tiny_checkpoints().make_llama(folder)
-    return loaded(ModelConfig(model=f"transformers:{path}", batch_size=2))
+    return loaded(ModelConfig(model=f"transformers:{path}", batch_size=2), calls=True)
 
 
 def transformers_image(request, folder):
     path = tiny_checkpoints().make_llava(folder)
-    return loaded(ModelConfig(model=f"transformers:{path}", batch_size=2), sees=True)
+    return loaded(ModelConfig(model=f"transformers:{path}", batch_size=2), sees=True, calls=True)
 
 
 def tiny_checkpoints():
@@ -290,14 +308,74 @@ def test_a_request_that_is_too_long_is_refused_alone(backend):
     assert isinstance(third, Reply)
 
 
-def test_tools_are_called(backend):
-    if not backend.has_tools:
-        pytest.skip("a model without tools")
-    bound = backend.model.bind_tools([TOOL], tool_choice="count")
-    message = bound.invoke(prompt("Count the red things."), max_tokens=64)
+def calling(backend, user, tools=(Sort, Stop), choice="any", model=None):
+    """The answer of the model with the tools bound."""
+    bound = (model or backend.model).bind_tools(list(tools), tool_choice=choice)
+    return bound.invoke(prompt(user), max_tokens=200)
+
+
+def check(message):
+    """That the answer is one valid call."""
     (call,) = message.tool_calls
-    assert call["name"] == "count"
-    assert call["args"]["colour"] in ("red", "blue")
+    TOOLS[call["name"]].model_validate(call["args"])
+    assert call["id"]
+    assert message.text == ""
+    assert message.usage_metadata["input_tokens"] > 0
+    assert 0 < message.usage_metadata["output_tokens"] <= 200
+
+
+@pytest.fixture
+def caller(backend):
+    if not backend.calls:
+        pytest.skip("a model that is not kept to a grammar")
+    return backend
+
+
+def test_a_named_tool_is_called(backend):
+    if not backend.calls and not backend.calls_named:
+        pytest.skip("a model without tools")
+    check(calling(backend, "Count the red things.", [Count], "Count"))
+
+
+@pytest.mark.parametrize("tool", TOOLS.values(), ids=TOOLS)
+def test_a_forced_call_has_arguments_of_their_types(caller, tool):
+    for user in USERS:
+        check(calling(caller, user, [tool]))
+
+
+def test_a_forced_call_is_one_of_the_tools(caller):
+    for user in USERS:
+        check(calling(caller, user))
+
+
+def test_with_auto_there_are_words_or_a_valid_call(caller):
+    for user in USERS:
+        message = calling(caller, user, choice="auto")
+        if message.tool_calls:
+            check(message)
+        else:
+            assert message.text
+            assert not message.text.startswith("{")
+
+
+def test_the_same_seed_gives_the_same_call(caller):
+    warm = caller.config.model_copy(update={"temperature": 2.0})
+    one, two = load_model(warm, 5), load_model(warm, 5)
+    calls = [calling(caller, user, model=one) for user in USERS]
+    again = [calling(caller, user, model=two) for user in reversed(USERS)]
+    for first, second in zip(calls, reversed(again), strict=True):
+        check(first)
+        assert first.tool_calls == second.tool_calls
+
+
+def test_the_asker_gets_the_call_and_its_usage(caller):
+    tools = [convert_to_openai_tool(tool) for tool in (Sort, Stop)]
+    call = caller.asker().call(Request(SYSTEM, "Stop."), tools)
+    assert isinstance(call, Call)
+    TOOLS[call.name].model_validate(call.args)
+    assert call.usage.calls == 1
+    assert call.usage.prompt_tokens > 0
+    assert call.usage.completion_tokens > 0
 
 
 def test_the_cache_knows_where_an_answer_came_from(backend):

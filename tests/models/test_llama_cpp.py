@@ -17,9 +17,9 @@ from agentclust.config import ModelConfig
 from agentclust.errors import InputError, ModelError, RequestRefused
 from agentclust.models import load_model
 from agentclust.models.asking import Asker, InProcess
-from agentclust.models.gguf.tool_calls import MAX_TEXT
 from agentclust.models.gguf.turns import turns_of
 from agentclust.models.llama_cpp import LlamaCpp
+from agentclust.models.tool_calls import MAX_TEXT
 from agentclust.types import Refusal, Reply, Request
 
 tiny_gguf = pytest.importorskip("tiny_gguf", reason="the package gguf is missing")

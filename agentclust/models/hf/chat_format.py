@@ -11,14 +11,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from langchain_core.messages import BaseMessage
+from langchain_core.messages import BaseMessage, ToolMessage
 from PIL import Image
 
 from agentclust.errors import InputError, RequestRefused
+from agentclust.models.tool_calls import call_text
 
 Turn = dict[str, Any]  # role, content: text, or a list of parts where the template wants parts
 
-ROLES = {"system": "system", "human": "user", "ai": "assistant"}
+ROLES = {"system": "system", "human": "user", "ai": "assistant", "tool": "user"}
 PROBE = "Xyzzy"
 IMAGE = "<image>"
 # a template that prints the date must not change every day
@@ -83,7 +84,8 @@ class ChatFormat:
     def turns(self, messages: Sequence[BaseMessage]) -> tuple[list[Turn], list[Image.Image]]:
         """Messages as the template wants them, and the images in their order.
 
-        Neighbours of one role become one turn, since many templates insist on that.
+        Calls of tools stand as JSON in the assistant's turn and their results in the user's, and
+        neighbours of one role become one turn, so that any template can carry them.
 
         Raises:
             InputError: There is an image, and the model reads text alone.
@@ -93,10 +95,13 @@ class ChatFormat:
         images: list[Image.Image] = []
         for message in messages:
             if message.type not in ROLES:
-                todo = "send system, human and AI messages"
+                todo = "send system, human, AI and tool messages"
                 raise RequestRefused(message.type, "is no kind of message it can read", todo)
             role = ROLES[message.type]
             content = [self._part(block, images) for block in message.content_blocks]
+            if isinstance(message, ToolMessage):
+                head = f"Result of {message.name or 'the tool'}:\n"
+                content.insert(0, {"type": "text", "text": head})
             if role == "system" and not self.has_system:
                 role = "user"
             if turns and turns[-1]["role"] == role:
@@ -111,6 +116,9 @@ class ChatFormat:
     def _part(self, block: Any, images: list[Image.Image]) -> dict[str, str]:
         if block["type"] == "text":
             return {"type": "text", "text": self._harmless(block["text"])}
+        if block["type"] == "tool_call":
+            text = call_text(block["name"], block["args"])
+            return {"type": "text", "text": self._harmless(text)}
         if block["type"] != "image":
             raise RequestRefused(block["type"], "is no kind of content it can read", "send text")
         if not self.reads_images:

@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
+from llguidance import LLMatcher
 from transformers import LogitsProcessor, StoppingCriteria
 
 
@@ -53,6 +55,29 @@ class Forced(LogitsProcessor):
         forced = torch.full_like(scores, -torch.inf)
         forced[:, self._path[step]] = 0
         return forced
+
+
+class Admitted(LogitsProcessor):
+    """Keeps each row to what its grammar admits.
+
+    Args:
+        grammars: One a row, each at its beginning; they follow what the rows write.
+        start: Columns before the answer.
+    """
+
+    def __init__(self, grammars: Sequence[LLMatcher], start: int) -> None:
+        self._grammars, self._start = grammars, start
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        """Scores that leave the tokens a grammar admits next, or the end of a finished row."""
+        admitted = np.zeros(scores.shape, bool)
+        for row, grammar in enumerate(self._grammars):
+            if input_ids.shape[1] > self._start and not grammar.is_stopped():
+                grammar.consume_token(int(input_ids[row, -1]))
+            # a network may have more outputs than the tokenizer has tokens
+            bits = np.frombuffer(grammar.compute_bitmask(), np.uint8)
+            admitted[row] = np.unpackbits(bits, count=scores.shape[1], bitorder="little")
+        return scores.masked_fill(~torch.from_numpy(admitted).to(scores.device), -torch.inf)
 
 
 class StopTexts(StoppingCriteria):

@@ -1,39 +1,43 @@
-"""What the command line, the page and Python callers all call: start, resume, evaluate, report.
+"""Starting runs and going on with them.
 
 It owns the order of things and the status of a run; the steps themselves are tools.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from agentclust import datasets, metrics, plugins, prompts
+from langchain_core.language_models import BaseChatModel
+
+from agentclust import (
+    agent,
+    datasets,
+    edits,
+    embedded,
+    newcomers,
+    plugins,
+    prompts,
+)
 from agentclust.config import RunConfig, make_config
-from agentclust.datasets.labels import read_labels
 from agentclust.errors import AgentclustError, InputError, RunError
-from agentclust.journal import write_json
-from agentclust.models import catalogue
+from agentclust.estimate import estimate
 from agentclust.models.budget import Budget
 from agentclust.opening import create, must_be_free, open_run
 from agentclust.pages import write_report
 from agentclust.progress import Reporter
-from agentclust.record import read_clustering
+from agentclust.record import read_clustering, read_state
 from agentclust.run import Run, now, slug
-from agentclust.tools.assign import assign
-from agentclust.tools.caption import caption
-from agentclust.tools.label import label
-from agentclust.tools.name import name
+from agentclust.service.folders import runs_in
 from agentclust.tools.score import score
-from agentclust.types import Clustering, Dataset, Sample
+from agentclust.types import Clustering, Dataset
+from agentclust.work import Work
 from agentclust.working import Models, budget_of, working
 
-METHODS = {
-    "agent": (caption, label, name, assign, score),
-    "ictc": (caption, label, name, assign, score),
-}
+Person = Callable[[str], str]  # a question in, the answer out
+
+METHODS = ("agent", "ictc")  # and every clusterer by its name
 
 
 def start(
@@ -41,6 +45,7 @@ def start(
     out: Path,
     dataset: Dataset | None = None,
     reporter: Reporter | None = None,
+    person: Person | None = None,
 ) -> list[Clustering]:
     """Cluster a dataset by the criteria of `configs`, which differ in nothing else.
 
@@ -49,6 +54,7 @@ def start(
         out: The run directory; for several criteria the folder of their run directories.
         dataset: The samples; read from where the configs say if not given.
         reporter: Where progress goes.
+        person: Answers a question of the agent, where somebody is there.
 
     Raises:
         AgentclustError: As its message says. What was paid for is kept.
@@ -71,7 +77,10 @@ def start(
         )
     models = Models(reporter)
     for config in configs:
-        models.load(config, dataset.samples)
+        _, eyes = models.load(config, dataset.samples)
+        if config.method in METHODS:
+            sees = isinstance(eyes, BaseChatModel)
+            reporter.say(f"{config.criterion}: {estimate(config, dataset.samples, sees)}")
     reporter.say(f"run directory: {out}")
     with ExitStack() as open_runs:
         # all of them first, so that an interrupted call is resumed with all of its criteria
@@ -80,18 +89,19 @@ def start(
             for config, folder in zip(configs, folders, strict=True)
         ]
         budget = budget_of(configs[0])
-        return [_execute(run, models, budget, reporter) for run in runs]
+        return [_execute(run, models, budget, reporter, person) for run in runs]
 
 
 def resume(
-    folder: Path, reporter: Reporter | None = None, max_calls: int | None = None
+    folder: Path, reporter: Reporter | None = None, **limits: float | None
 ) -> list[Clustering]:
     """Go on with a run, or with every run in a folder of runs; nothing is paid for twice.
 
     Args:
         folder: The run directory, or the folder of several.
         reporter: Where progress goes.
-        max_calls: How many model calls this session may make; by default as many as the first.
+        limits: ``max_calls``, ``max_tokens``, ``max_seconds``: what this session may spend; by
+            default as much as the first.
 
     Raises:
         AgentclustError: As `start`.
@@ -102,89 +112,46 @@ def resume(
     results = []
     for path in runs_in(folder):
         with open_run(path) as run:
-            if max_calls is not None:
-                run.config = make_config(run.config.model_dump() | {"max_calls": max_calls})
+            changed = {name: limit for name, limit in limits.items() if limit is not None}
+            if changed:
+                run.config = make_config(run.config.model_dump() | changed)
                 run.update(config=run.config.model_dump(mode="json"))
             budget = budget or budget_of(run.config)
             results.append(_execute(run, models, budget, reporter))
     return results
 
 
-def runs_in(folder: Path) -> list[Path]:
-    """The run itself, or the runs in a folder of several criteria.
+def assign(folder: Path, images: str, out: Path, reporter: Reporter | None = None) -> Clustering:
+    """Put new images into the groups of a finished run, as a run of their own.
+
+    The names, the prompts and the edits of the finished run hold; nothing is named anew.
+
+    Args:
+        folder: The finished run.
+        images: A dataset, as `agentclust.datasets.load` knows it.
+        out: The run directory of the new images, new or empty.
+        reporter: Where progress goes.
 
     Raises:
-        InputError: There is no run.
+        AgentclustError: As `start`.
     """
-    if (folder / "run.json").exists():
-        return [folder]
-    found = sorted(file.parent for file in folder.glob("*/run.json"))
-    if not found:
-        raise InputError(folder, "is no run directory (no run.json)", "pass the folder of a run")
-    return found
-
-
-def default_llm() -> str:
-    """The language model to use where a person names none: the best one on this machine.
-
-    Raises:
-        InputError: There is none.
-    """
-    best = catalogue.default_llm()
-    if best is None:
-        raise InputError(
-            "--llm",
-            "no language model was named and none is on this machine",
-            "run: agentclust models pull qwen2.5-coder-1.5b, or pass --llm openai:NAME",
-        )
-    return best
-
-
-def free_folder(criteria: Sequence[str]) -> Path:
-    """A run directory that does not exist yet, below ``runs``."""
-    base = Path("runs") / (slug(criteria[0]) if len(criteria) == 1 else "criteria")
-    number = 1
-    folder = base
-    while folder.exists():
-        number += 1
-        folder = base.with_name(f"{base.name}-{number}")
-    return folder
-
-
-def evaluate(folder: Path, labels: Path, axis: str | None = None) -> metrics.External:
-    """Compare a finished run with true labels, and show the comparison in its report.
-
-    Raises:
-        InputError: The run has no result, or the labels do not fit it.
-    """
-    clustering = read_clustering(folder)
-    truth = read_labels(labels, clustering.ids, axis, clustering.files)
-    chosen = [i for i, sample_id in enumerate(clustering.ids) if sample_id in truth]
-    found = metrics.external(
-        [truth[clustering.ids[i]] for i in chosen],
-        clustering.labels_[chosen],
-        clustering.confidences[chosen],
-        clustering.n_clusters,
-    )
-    write_json(
-        folder / "evaluation.json",
-        {
-            "labels": labels.name,
-            "axis": axis,
-            "scores": found.summary(),
-            "classes": found.classes,
-            "counts": found.counts.tolist(),
-            "matching": {str(row): column for row, column in found.matching.items()},
-        },
-    )
-    write_report(folder)
-    return found
+    reporter = reporter or Reporter()
+    config = make_config(read_state(folder)["config"] | {"dataset": images})
+    must_be_free(out)
+    with reporter.counted("read") as progress:
+        dataset = datasets.load(images, progress)
+    models = Models(reporter)
+    models.load(config, dataset.samples)
+    with create(out, config, dataset) as run:
+        newcomers.seed(run, folder)
+        return _execute(run, models, budget_of(config), reporter)
 
 
 def _check(configs: Sequence[RunConfig]) -> None:
     for config in configs:
-        if config.method not in METHODS:
-            raise plugins.unknown("method", config.method, METHODS)
+        known = (*METHODS, *plugins.names("clusterers"))
+        if config.method not in known:
+            raise plugins.unknown("method", config.method, known)
         if config.mode == "paper" and config.n_clusters == "auto":
             raise InputError("n_clusters=auto", "mode=paper needs a number", "pass --n-clusters K")
         if config.prompts:
@@ -195,17 +162,35 @@ def _check(configs: Sequence[RunConfig]) -> None:
         raise InputError(twice, "is the folder of two criteria", "word the criteria apart")
 
 
-def _execute(run: Run, models: Models, budget: Budget, reporter: Reporter) -> Clustering:
+def _execute(
+    run: Run, models: Models, budget: Budget, reporter: Reporter, person: Person | None = None
+) -> Clustering:
+    agent.reopen(run)
     if run.state["status"] == "done":
         if not (run.folder / "report.html").exists():
             write_report(run.folder)
         return read_clustering(run.folder)
     with _status(run), working(run, models, budget, reporter) as work:
-        for tool in METHODS[run.config.method]:
-            reporter.say(f"{run.criterion} · {tool.__name__}: {tool(work)}")
-        _export(run, work.samples)
+        work.person = person
+        _cluster(work)
+        edits.export(work, edits.edited(work))
     write_report(run.folder)
     return read_clustering(run.folder)
+
+
+def _cluster(work: Work) -> None:
+    """Bring the run to its result by the method that its settings name."""
+    run, config = work.run, work.run.config
+    if run.state.get("groups_of"):
+        newcomers.place(work)
+    elif config.method == "agent" and config.mode == "default":
+        agent.drive(work)
+    elif config.method in METHODS:
+        agent.in_fixed_order(work)
+    else:
+        found = embedded.embed(work)
+        embedded.cluster(work, config.method, found)
+        score(work)
 
 
 @contextmanager
@@ -225,20 +210,3 @@ def _status(run: Run) -> Iterator[None]:
             raise error from None
         raise
     run.update(status="done", reason="", finished=now())
-
-
-def _export(run: Run, samples: Sequence[Sample]) -> None:
-    rows = run.step_rows("assignments").known
-    run.export(
-        [
-            {
-                "id": sample.id,
-                "path": os.fspath(sample.file) if sample.file else "",
-                "cluster": rows[sample.id]["cluster"],
-                "name": rows[sample.id]["name"],
-                "confidence": rows[sample.id]["confidence"],
-            }
-            for sample in samples
-        ],
-        run.read("clusters.json")["names"],
-    )

@@ -1,0 +1,190 @@
+"""Other names over the same labels: further attempts of a run, and keeping the best of them.
+
+Each gives names, assigns and scores as the first attempt did. The attempt of the best quality is
+the run's result; all of them stay and can be compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from agentclust import ictc, judging, naming, wording
+from agentclust.errors import InputError, RunError
+from agentclust.plugins import unknown
+from agentclust.types import Reply
+from agentclust.work import Work
+
+KEPT = ("captions", "labels")
+CANDIDATES = 40  # names that choosing K begins with
+RARE = 0.01  # share of the samples below which a label is no candidate of its own
+
+
+def attempt(work: Work, names: Sequence[str], source: str, why: str) -> str:
+    """Begin an attempt with these names, assign and score it, and keep the better one.
+
+    Raises:
+        RunError: The names are those of an attempt before.
+    """
+    tried = [_names_of(work, a["folder"]) for a in work.run.state["attempts"]]
+    if sorted(names) in tried and not _begun(work):
+        raise RunError("the names", "are those of an attempt before", "try something else")
+    work.run.begin(why, KEPT)
+    _, counts = ictc.counted_labels(work)
+    known = {"names": list(names), "source": source, "labels": counts, "candidates": []}
+    work.run.write("clusters.json", known)
+    ictc.assign(work)
+    judging.score(work)
+    return settle(work)
+
+
+def _names_of(work: Work, folder: str) -> list[str]:
+    found = work.run.read_of(folder, "clusters.json")
+    return sorted(found["names"]) if found else []
+
+
+def settle(work: Work) -> str:
+    """Keep the better of the current attempt and the result so far, and say which it is."""
+    new, best = work.run.state["attempt"], work.run.state["result"]
+    if not best or new == best:
+        work.run.update(result=new)
+        return f"attempt {new}"
+    quality = judging.compared(work, [new, best])
+    better = quality[new] > quality[best]
+    word = "better" if better else "not better"
+    if better:
+        work.run.update(result=new)
+    work.run.turn_to(work.run.state["result"])
+    return f"attempt {new}: quality {quality[new]:.3f}, {word} than {quality[best]:.3f} of {best}"
+
+
+def name_again(work: Work, advice: str) -> str:
+    """Several new sets of names by the model, with advice; the best by its sampled check."""
+    _, counts = ictc.counted_labels(work)
+    with work.paying("name"):
+        candidates = naming.propose(work, counts, advice)
+    tried = [_names_of(work, a["folder"]) for a in work.run.state["attempts"]]
+    new = [c for c in candidates if _begun(work) or sorted(c.names) not in tried]
+    if not new:
+        raise RunError("the model", "proposes no names that were not tried", "try something else")
+    return attempt(work, new[0].names, new[0].source, f"named again: {advice}")
+
+
+def split(work: Work, group: str) -> str:
+    """Two or more names in place of one, proposed from the raw labels of its members."""
+    names, rows = _base_of(work)
+    _must_be_there(group, names)
+    labels, _ = ictc.counted_labels(work)
+    inside = wording.count(
+        text for i, text in labels.items() if rows[i]["name"] == group and text != group
+    )
+    if len(inside) < 2:
+        raise RunError(group, "its members have one raw label", "split another group")
+    template = work.run.template("names")
+    request = template.render(
+        criterion=work.run.criterion, k=2, labels=list(inside.items()), hint=f" within {group}"
+    )
+    with work.paying("name"):
+        _, reply = next(work.llm.complete([request], 30))
+    parts = naming.parse(reply.text) if isinstance(reply, Reply) else []
+    parts = [part for part in parts if part not in names][:2] or list(inside)[:2]
+    others = [name for name in names if name != group]
+    return _refitted(work, [*others, *parts], f"split {group} into {' and '.join(parts)}")
+
+
+def merge(work: Work, first: str, second: str) -> str:
+    """One name in place of two, that of the larger group."""
+    names, rows = _base_of(work)
+    for group in (first, second):
+        _must_be_there(group, names)
+    if first == second:
+        raise InputError(first, "is one group, not two", "name two different groups")
+    sizes = wording.count(row["name"] for row in rows.values())
+    smaller = min((first, second), key=lambda group: (sizes.get(group, 0), group))
+    kept = [name for name in names if name != smaller]
+    if len(kept) < 2:
+        raise RunError(first, "only one group would be left", "keep two groups or more")
+    return _refitted(work, kept, f"merged {first} and {second}")
+
+
+def _refitted(work: Work, names: Sequence[str], why: str) -> str:
+    """An attempt with these names, brought to K where a number was asked for."""
+    k = work.run.n_clusters
+    if isinstance(k, int) and len(names) != k:
+        _, counts = ictc.counted_labels(work)
+        with work.paying("name"):
+            names = naming.fit(work, names, wording.common(counts), k)
+    if not names:
+        raise RunError("the raw labels", f"do not give {k} names so", "try something else")
+    return attempt(work, names, "changed by the agent", why)
+
+
+def _must_be_there(group: str, names: Sequence[str]) -> None:
+    if group not in names:
+        raise unknown("group", group, names)
+
+
+def choose_k(work: Work) -> str:
+    """Begin with many names and merge those that the model would give away: K by what is left.
+
+    Every frequent raw label is a candidate. From the rarest to the most frequent, the model says
+    where a candidate's images would go if it were no group: to another candidate, or to none of
+    them. One that would go elsewhere is merged there.
+    """
+    _, counts = ictc.counted_labels(work)
+    with work.paying("name"):
+        names = over_clustered(work, counts)
+    why = f"as many groups as the labels tell apart: {len(names)}"
+    return attempt(work, names, "merged from many", why)
+
+
+def over_clustered(work: Work, counts: Mapping[str, int]) -> list[str]:
+    """Names that are left of the frequent labels when close ones are merged."""
+    names = wording.frequent(counts, RARE)[:CANDIDATES]
+    for label in reversed(list(names)):
+        others = [name for name in names if name != label]
+        if len(others) < 2:
+            break
+        choice = naming.choose_labels(work, [label], others).get(0)
+        if choice is None:
+            continue
+        *fits, none = choice.probabilities
+        if max(fits) > none:
+            names = others
+    return names
+
+
+def expected_k(work: Work) -> int:
+    """How many groups the raw labels tell apart, by `over_clustered`."""
+    _, counts = ictc.counted_labels(work)
+    with work.paying("judge"):
+        return len(over_clustered(work, counts))
+
+
+def ask_again(work: Work) -> str:
+    """Ask for the samples in doubt once more: by caption, then by image where a model sees."""
+    base = _base(work)
+    before = work.run.rows(f"{base}/assignments.jsonl").known
+    work.run.begin("asked again for the samples in doubt", (*KEPT, "assignments"))
+    found = work.run.read_of(base, "clusters.json")
+    work.run.write("clusters.json", found)
+    ictc.ask_again(work, before, found["names"])
+    judging.score(work)
+    return settle(work)
+
+
+def _base_of(work: Work) -> tuple[list[str], Mapping[str, Mapping[str, Any]]]:
+    """Names and assignments of the attempt that a tool begins from."""
+    base = _base(work)
+    rows = work.run.rows(f"{base}/assignments.jsonl").known
+    return list(work.run.read_of(base, "clusters.json")["names"]), rows
+
+
+def _base(work: Work) -> str:
+    """The attempt that a tool begins from, also where it was killed after it had begun another."""
+    about = work.run.about()
+    return str(about["of"] if _begun(work) else about["folder"])
+
+
+def _begun(work: Work) -> bool:
+    return bool(work.run.call) and work.run.about()["call"] == work.run.call

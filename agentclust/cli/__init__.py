@@ -1,0 +1,6 @@
+"""The command line. Standard output carries results, standard error progress and messages."""
+
+from agentclust.cli import looking, parts, running, talking
+from agentclust.cli.root import cli, main
+
+__all__ = ["cli", "looking", "main", "parts", "running", "talking"]

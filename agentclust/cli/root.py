@@ -1,0 +1,76 @@
+"""What every command hangs on, and how the process ends."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+from agentclust import __version__
+from agentclust.errors import AgentclustError
+
+MODEL = (
+    "openai:NAME (with --set base_url=URL for any OpenAI-compatible endpoint), "
+    "llama-cpp:FILE.gguf, a name from `models list`, transformers:REPO, any provider:name that "
+    "LangChain knows, package.module:Class, or fake"
+)
+EXISTING = click.Path(path_type=Path)
+
+
+def limits(command: Callable[..., None]) -> Callable[..., None]:
+    """The options that say what a command may spend."""
+    for option in (
+        click.option("--max-seconds", type=float, metavar="S", help="Ask nothing after so long."),
+        click.option("--max-tokens", type=int, metavar="N", help="Tokens to read and write."),
+        click.option("--max-calls", type=int, metavar="N", help="Model calls to make."),
+    ):
+        command = option(command)
+    return command
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="agentclust")
+def cli() -> None:
+    """Sort a folder of images by an idea given in plain words."""
+
+
+def main() -> None:
+    """Run the command line and leave with its exit status."""
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    # what matters of an image is said in our own words
+    warnings.filterwarnings("ignore", module=r"PIL\.")
+    try:
+        cli(standalone_mode=False)
+    except click.exceptions.Abort:
+        _leave_interrupted()
+    except KeyboardInterrupt:
+        _leave_interrupted()
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        sys.exit(2)
+    except click.UsageError as error:
+        command = error.ctx.command_path if error.ctx else "agentclust"
+        _complain(f"{error.format_message().rstrip('.')}; see: {command} --help")
+        sys.exit(2)
+    except AgentclustError as error:
+        _complain(str(error))
+        sys.exit(error.exit_status)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+
+
+def _complain(text: str) -> None:
+    click.echo(f"error: {text}", err=True)
+
+
+def _leave_interrupted() -> None:
+    _complain("interrupted: what was answered is kept; go on with: agentclust resume RUN")
+    sys.stdout.flush()
+    # threads waiting for an endpoint would hold the process until it answers
+    os._exit(130)

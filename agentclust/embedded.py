@@ -1,0 +1,206 @@
+"""Clustering embeddings: no language model groups the samples, one may name the groups afterwards.
+
+It is a method of its own (``--method kmeans``) and what the agent falls back to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.neighbors import KNeighborsClassifier
+
+from agentclust import ictc, speaking
+from agentclust.clusterers import load_clusterer
+from agentclust.embedders import Kind, Vectors, default_embedder, embed_cached, load_embedder
+from agentclust.errors import RunError
+from agentclust.types import Sample
+from agentclust.work import Work
+
+NEIGHBOURS = 10
+WORDS = {"text": "captions", "image": "images"}
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """Vectors of samples.
+
+    Attributes:
+        samples: Those that could be embedded, shape (n,).
+        vectors: Unit rows, shape (n, d).
+        of: What was embedded: "text" for captions, "image" for images.
+        by: The embedder's name.
+    """
+
+    samples: tuple[Sample, ...]
+    vectors: Vectors
+    of: Kind
+    by: str
+
+
+def embed(work: Work, first: Kind = "text") -> Embedded:
+    """The vectors of the samples' captions or images.
+
+    Args:
+        work: The run.
+        first: What to embed where there are both and the setting `embedder` decides nothing.
+
+    Raises:
+        RunError: There are neither captions nor images.
+        InputError, MissingExtra: The embedder cannot be used.
+    """
+    captions = work.run.step_rows("captions").known
+    texts = [s for s in work.samples if s.id in captions]
+    images = [s for s in work.samples if s.file is not None]
+    there: dict[Kind, list[Sample]] = {"text": texts, "image": images}
+    name = work.run.config.embedder
+    kinds = sorted(
+        there, key=lambda kind: (len(there[kind]) < len(work.samples) / 2, kind != first)
+    )
+    if not there[kinds[0]]:
+        raise RunError("the dataset", "has neither captions nor images to embed", "name a --vlm")
+    name = name or default_embedder(kinds[0])
+    embedder = load_embedder(name)
+    samples = there[embedder.of]
+    with work.reporter.step("embed", len(samples)) as advance:
+        if embedder.of == "text":
+            items = [captions[s.id]["caption"] for s in samples]
+            vectors = embed_cached(embedder, items, items, work.answers, advance)
+        else:
+            samples = [s for s in samples if s.file is not None and s.file.is_file()]
+            files = [s.file for s in samples]
+            vectors = embed_cached(
+                embedder, [s.sha256 for s in samples], files, work.answers, advance
+            )
+    return Embedded(tuple(samples), vectors, embedder.of, name)
+
+
+def of_texts(work: Work, texts: Sequence[str]) -> Vectors:
+    """Unit rows for texts, shape (n, d), by the run's embedder of texts or the default one."""
+    name = work.run.config.embedder
+    embedder = load_embedder(name) if name else None
+    if embedder is None or embedder.of != "text":
+        embedder = load_embedder(default_embedder("text"), "text")
+    with work.reporter.step("embed", len(texts)) as advance:
+        return embed_cached(embedder, texts, texts, work.answers, advance)
+
+
+def cluster(work: Work, clusterer: str, found: Embedded) -> None:
+    """Group the samples of the current attempt by their embeddings, and name the groups.
+
+    Args:
+        work: The run; its current attempt gets clusters.json and assignments.jsonl.
+        clusterer: Which one, as `load_clusterer` knows it.
+        found: What to cluster.
+
+    Raises:
+        InputError: The clusterer cannot be used.
+    """
+    model = load_clusterer(clusterer, work.run.n_clusters, work.run.config.seed)
+    labels = np.asarray(model.fit(found.vectors).labels_, dtype=np.int64)
+    confidences = np.asarray(getattr(model, "probabilities_", (labels >= 0).astype(float)))
+    names, named_by = speaking.names(work, found.samples, found.vectors, labels)
+    source = f"{clusterer} on {found.by} embeddings of {WORDS[found.of]}, named by {named_by}"
+    known = {"names": names, "source": source, "labels": {}, "candidates": []}
+    work.run.write("clusters.json", known)
+    rows = work.run.step_rows("assignments")
+    places = {s.id: index for index, s in enumerate(found.samples)}
+    with work.reporter.step("assign", len(work.samples)) as advance:
+        for sample in work.samples:
+            place = places.get(sample.id)
+            group = -1 if place is None else int(labels[place])
+            reason = "nothing of it could be embedded" if place is None else "lies in no group"
+            confidence = 0.0 if group < 0 else float(confidences[place])
+            reason = reason if group < 0 else ""
+            rows.append(ictc.assignment(sample.id, group, names, confidence, "embedding", reason))
+            advance()
+
+
+def fill(work: Work, found: Embedded, names: Sequence[str]) -> tuple[int, str]:
+    """Assign the samples without an assignment by the nearest of those that have one.
+
+    Args:
+        work: The run; its current attempt gets the rows that are missing.
+        found: The embeddings.
+        names: The cluster names.
+
+    Returns:
+        How many samples were placed, and by what, in words.
+    """
+    rows = work.run.step_rows("assignments").known
+    places = {s.id: index for index, s in enumerate(found.samples)}
+    known = [i for i, row in rows.items() if row["cluster"] >= 0 and i in places]
+    groups = [rows[i]["cluster"] for i in known]
+    todo = [s for s in work.samples if s.id not in rows]
+    there = [s for s in todo if s.id in places]
+    _by_neighbours(
+        work,
+        todo,
+        names,
+        found.vectors[[places[i] for i in known]],
+        groups,
+        {s.id: found.vectors[places[s.id]] for s in there},
+    )
+    return len(there), f"their nearest neighbours among {found.by} embeddings of {WORDS[found.of]}"
+
+
+def place(
+    work: Work,
+    before: Sequence[Sample],
+    captions: Mapping[str, Mapping[str, Any]],
+    known: Mapping[str, Mapping[str, Any]],
+) -> None:
+    """Assign new samples by the nearest of those that another run has assigned by embeddings.
+
+    Args:
+        work: The run of the new samples; its current attempt gets the rows.
+        before: The samples of the other run.
+        captions: Its captions by sample id.
+        known: Its assignments by sample id.
+
+    Raises:
+        RunError: One of the two has no captions, or no images, where the other has them.
+    """
+    names: list[str] = work.run.read("clusters.json")["names"]
+    old = [s for s in before if known.get(s.id, {"cluster": -1})["cluster"] >= 0]
+    own = work.run.step_rows("captions").known
+    if all(s.id in captions for s in old) and all(s.id in own for s in work.samples):
+        texts = [captions[s.id]["caption"] for s in old]
+        texts += [own[s.id]["caption"] for s in work.samples]
+        vectors = of_texts(work, texts)
+    elif all(s.file for s in (*old, *work.samples)):
+        embedder = load_embedder(default_embedder("image"), "image")
+        both = [*old, *work.samples]
+        files = [s.file for s in both]
+        vectors = embed_cached(embedder, [s.sha256 for s in both], files, work.answers)
+    else:
+        why = "the samples of the run and the new ones have neither captions nor images in common"
+        raise RunError("new images", why, "start a run of their own")
+    new = {s.id: vectors[len(old) + index] for index, s in enumerate(work.samples)}
+    groups = [int(known[s.id]["cluster"]) for s in old]
+    _by_neighbours(work, work.samples, names, vectors[: len(old)], groups, new)
+
+
+def _by_neighbours(
+    work: Work,
+    samples: Sequence[Sample],
+    names: Sequence[str],
+    vectors: Vectors,
+    groups: Sequence[int],
+    new: Mapping[str, Vectors],
+) -> None:
+    """Append the rows of `samples`, each in the group that its nearest neighbours have."""
+    rows = work.run.step_rows("assignments")
+    model = KNeighborsClassifier(min(NEIGHBOURS, len(groups)), weights="distance")
+    model.fit(vectors, groups)
+    for sample in samples:
+        if sample.id not in new:
+            reason = "nobody was asked about it, and nothing of it could be embedded"
+            rows.append(ictc.assignment(sample.id, -1, names, 0.0, "", reason))
+            continue
+        shares = model.predict_proba(new[sample.id][None])[0]
+        best = int(np.argmax(shares))
+        group = int(model.classes_[best])
+        rows.append(ictc.assignment(sample.id, group, names, float(shares[best]), "embedding"))

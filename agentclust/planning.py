@@ -1,0 +1,155 @@
+"""What comes next in an agent's run, and what may be chosen where that needs judgement.
+
+Knows nothing of LangGraph or messages: what was done, the run's artefacts, and out comes a step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from agentclust import judging
+from agentclust.judging import Finding
+from agentclust.models.asking import Asker
+from agentclust.work import Work
+
+OPENING = ("look", "caption", "label", "name", "assign", "score")
+WORDED = {"name_again": 2, "refine": 1}  # how often a tool with free words may be tried
+LOOKS = ("inspect", "compare", "ask")  # for models that can make use of more than one turn
+REMEDIES = ("name_again", "ask_again", "split", "merge", "choose_k", "refine")
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A tool, its arguments, and why it is called."""
+
+    tool: str
+    args: dict[str, Any]
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A step that was done.
+
+    Attributes:
+        tool: The tool.
+        args: Its arguments.
+        failure: Empty, "error" where the tool could not do it, or "stop" where the model or the
+            budget is at its end.
+        text: What the tool answered.
+    """
+
+    tool: str
+    args: dict[str, Any] = field(default_factory=dict)
+    failure: str = ""
+    text: str = ""
+
+
+def planned(work: Work, done: Sequence[Done]) -> Step | None:
+    """The next step, where none but one is right; None where the model has to judge."""
+    last = done[-1] if done else Done("")
+    tools = {step.tool for step in done if not step.failure}
+    if last.tool in ("cluster", "fill") and not last.failure:
+        return Step("finish", {"why": "this is the fallback"}, "nothing else is left to try")
+    if last.failure == "stop" or (last.failure and last.tool in OPENING):
+        return rescue(work, last.text)
+    if last.tool == "label":
+        found = judging.answerable(work)
+        if found:
+            return _unanswerable(work, found, done)
+    missing = [tool for tool in OPENING if tool not in tools]
+    if missing:
+        return Step(missing[0], {}, "the steps of IC|TC come first")
+    if work.run.n_clusters == "auto" and "choose_k" not in {step.tool for step in done}:
+        return Step("choose_k", {}, "no number of groups was asked for")
+    rounds = sum(step.tool in REMEDIES for step in done)
+    looks = sum(step.tool in LOOKS for step in done)
+    if max(rounds, looks) >= work.run.config.max_rounds:
+        return Step("finish", {"why": f"{rounds} rounds are done"}, "no more rounds")
+    chosen = options(work, judging.findings(work), done)
+    if len(chosen) > 1:
+        return None
+    return chosen[0] if chosen else Step("finish", {"why": "nothing to mend"}, "it is good enough")
+
+
+def rescue(work: Work, why: str) -> Step:
+    """What still gives a complete result when the models or the budget are at their end."""
+    run = work.run
+    if run.state["result"]:
+        return Step("finish", {"why": why}, "an attempt is complete")
+    assigned = [r for r in run.step_rows("assignments").known.values() if r["cluster"] >= 0]
+    if len(assigned) >= len(work.samples) / 5:
+        return Step("fill", {"why": why}, "most of the names and some assignments are there")
+    return Step("cluster", {"of": _seen_by(work), "why": why}, "no language model is needed")
+
+
+def _seen_by(work: Work, first: str = "text") -> str:
+    """What can be embedded: captions, else images; the other way round where captions are mute."""
+    there = {
+        "text": bool(work.run.step_rows("captions").known),
+        "image": any(s.file is not None for s in work.samples),
+    }
+    return first if there[first] else next((of for of, known in there.items() if known), first)
+
+
+def _unanswerable(work: Work, found: Finding, done: Sequence[Done]) -> Step | None:
+    refined = any(step.tool == "refine" for step in done)
+    if isinstance(work.captioner, Asker) and not refined and work.run.config.max_rounds:
+        return None
+    return Step("cluster", {"of": _seen_by(work, "image"), "why": found.text}, found.text)
+
+
+def findings(work: Work, done: Sequence[Done]) -> list[Finding]:
+    """What is wrong, for a decision of the model."""
+    if done and done[-1].tool == "label":
+        found = judging.answerable(work)
+        return [found] if found else []
+    return judging.findings(work)
+
+
+def options(work: Work, found: Sequence[Finding], done: Sequence[Done]) -> list[Step]:
+    """The steps that may mend what was found, those tried before left out."""
+    steps: list[Step] = []
+    for finding in found:
+        steps += _remedies(work, finding)
+    kept: list[Step] = []
+    for step in steps:
+        before = [old for old in done if old.tool == step.tool]
+        again = sum(step.tool in WORDED or old.args == step.args for old in before)
+        if again < WORDED.get(step.tool, 1) and step.tool not in {old.tool for old in kept}:
+            kept.append(step)
+    return kept
+
+
+def _remedies(work: Work, finding: Finding) -> list[Step]:
+    advice = Step("name_again", {"advice": finding.text}, finding.text)
+    fallback = Step("cluster", {"of": _seen_by(work, "image"), "why": finding.text}, finding.text)
+    match finding.kind:
+        case "unanswerable":
+            return [Step("refine", {"criterion": work.run.criterion}, finding.text), fallback]
+        case "doubtful":
+            return [Step("ask_again", {}, finding.text), advice]
+        case "confused":
+            first, second = finding.groups
+            return [Step("merge", {"first": first, "second": second}, finding.text), advice]
+        case "swallows":
+            return [Step("split", {"group": finding.groups[0]}, finding.text), advice]
+        case "uncovered" | "empty":
+            return [advice]
+    return []
+
+
+def story(work: Work) -> list[str]:
+    """The attempts so far, a line each: what was tried, and what it gave."""
+    lines = []
+    for about in work.run.state["attempts"]:
+        found = work.run.read_of(about["folder"], "clusters.json") or {}
+        scores = work.run.read_of(about["folder"], "scores.json") or {}
+        best = ", the best so far" if about["folder"] == work.run.state["result"] else ""
+        lines.append(
+            f"{about['folder']} ({about['why']}): {', '.join(found.get('names', ()))}; "
+            f"quality {scores.get('quality', 0):.3f}{best}"
+        )
+    return lines

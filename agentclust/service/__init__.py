@@ -1,0 +1,21 @@
+"""What the command line, the page and Python callers all call."""
+
+from agentclust.service.evaluating import evaluate
+from agentclust.service.folders import beside, free_folder, runs_in
+from agentclust.service.running import METHODS, Person, assign, resume, start
+from agentclust.service.talking import default_llm, session, suggest
+
+__all__ = [
+    "METHODS",
+    "Person",
+    "assign",
+    "beside",
+    "default_llm",
+    "evaluate",
+    "free_folder",
+    "resume",
+    "runs_in",
+    "session",
+    "start",
+    "suggest",
+]

@@ -1,0 +1,99 @@
+"""Edits that begin another attempt: another criterion, another number of groups, given groups."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from agentclust import edits, ictc
+from agentclust.commands import Command
+from agentclust.edits import Edit, Grouping
+from agentclust.errors import AgentclustError, InputError
+from agentclust.models.asking import Asker
+from agentclust.tools.assign import assign
+from agentclust.tools.caption import caption
+from agentclust.tools.label import label
+from agentclust.tools.name import name
+from agentclust.tools.score import score
+from agentclust.work import Work
+
+VERBS = ("by", "groups", "use")
+
+
+def again(work: Work, command: Command, grouping: Grouping) -> Edit:
+    """Cluster once more as the person says, in an attempt of its own.
+
+    What is known already is kept: captions unless a model writes them for the new criterion, raw
+    labels unless the criterion is new, and where a person put a sample if that group is there.
+
+    Args:
+        work: The run.
+        command: One of `VERBS`, checked.
+        grouping: The result so far.
+
+    Returns:
+        The edit, with the attempt's folder.
+
+    Raises:
+        InputError: The run has no language model.
+        AgentclustError: A step failed; the attempt before is the current one again.
+    """
+    if not edits.has_model(work):
+        why = "clusters again, which needs a language model, and this run has none"
+        raise InputError(f"/{command.verb}", why, "edit the groups as they are, see /help")
+    before = str(work.run.state["attempt"])
+    if not work.run.state.get("result"):
+        work.run.update(result=before)
+    edit = {"edit": command.verb, **command.args}
+    work.missing.clear()
+    attempt = work.run.begin(edits.described(edit), _kept(work, command), **_changes(work, command))
+    try:
+        for step in (caption, label, ictc.name if work.run.about()["given"] else name):
+            step(work)
+        for step in (assign, score):
+            step(work)
+        new = edits.grouping_of(work)
+    except BaseException as error:
+        why = str(error) if isinstance(error, AgentclustError) else type(error).__name__
+        listed = work.run.state["attempts"]
+        listed = [a | {"failed": why} if a["folder"] == attempt else a for a in listed]
+        work.run.update(attempt=before, attempts=listed)
+        raise
+    return edit | {"attempt": attempt} | _by_hand(command, grouping, new)
+
+
+def _kept(work: Work, command: Command) -> list[str]:
+    """The steps whose rows the new attempt takes over."""
+    if command.verb != "by":
+        return ["captions", "labels"]
+    written = isinstance(work.captioner, Asker) and any(s.caption is None for s in work.samples)
+    return [] if written else ["captions"]
+
+
+def _changes(work: Work, command: Command) -> dict[str, Any]:
+    """Where the new attempt differs from the one before."""
+    about, args = work.run.about(), command.args
+    k = about["n_clusters"]
+    changes: dict[str, Any] = {"by": "ictc", "given": [], "rest": False}
+    if command.verb == "by":
+        paper = work.run.config.mode == "paper"  # which wants a number
+        found = {"criterion": args["criterion"], "asked": args["criterion"]}
+        return changes | found | {"n_clusters": k if paper else "auto"}
+    if command.verb == "groups":
+        given = about.get("given", [])
+        if given and args["n"] > len(given):
+            changes |= {"given": given, "rest": True}
+        return changes | {"n_clusters": args["n"]}
+    given = args["groups"]
+    if not args["rest"]:
+        return changes | {"given": given, "n_clusters": max(len(given), 2)}
+    more = k if isinstance(k, int) and k > len(given) else "auto"
+    return changes | {"given": given, "rest": True, "n_clusters": more}
+
+
+def _by_hand(command: Command, before: Grouping, new: Grouping) -> dict[str, Any]:
+    """Where a person has put samples, as far as it means the same in the new attempt."""
+    placed: dict[str, dict[str, float]] = {}
+    for sample_id, row in before.rows.items():
+        if row["by"] == "person" and row["name"] in new.names and command.verb != "by":
+            placed.setdefault(row["name"], {})[sample_id] = 1.0
+    return {"placed": placed} if placed else {}

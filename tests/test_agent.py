@@ -1,0 +1,172 @@
+"""The agent's loop: it ends with a complete result, whatever its models and budget do."""
+
+import pytest
+
+from agentclust import agent, planning
+from agentclust.errors import ModelError, RunError
+from agentclust.models.budget import Budget
+from agentclust.models.fake import FakeModel
+from agentclust.progress import Reporter
+from tests.steps import captioned, labelled, opened
+
+MUSIC = captioned(*["somebody plays the violin"] * 6, *["a boy with a cello"] * 6)
+
+
+class Dying(FakeModel):
+    """A model that fails for good after some answers."""
+
+    answers: int = 5
+
+    def _generate(self, messages, *rest, **options):
+        self._live(1)
+        return super()._generate(messages, *rest, **options)
+
+    def choose(self, prompts, options):
+        self._live(len(prompts))
+        return super().choose(prompts, options)
+
+    def _live(self, calls):
+        self.answers -= calls
+        if self.answers < 0:
+            raise ModelError("dying", "the endpoint is gone", "wait for it")
+
+
+def complete(work) -> bool:
+    """Whether every sample has a cluster or a reason in the attempt that is the result."""
+    assert work.run.state["attempt"] == work.run.state["result"]
+    rows = work.run.step_rows("assignments").known
+    names = work.run.read("clusters.json")["names"]
+    return all(
+        rows[s.id]["name"] in names if rows[s.id]["cluster"] >= 0 else rows[s.id]["reason"]
+        for s in work.samples
+    )
+
+
+def tools_of(work) -> list[str]:
+    return [step.tool for step in agent.done_in(agent.conversation(work.run))]
+
+
+def test_a_good_first_attempt_is_the_result(tmp_path):
+    with opened(tmp_path, MUSIC) as work:
+        agent.drive(work)
+        assert complete(work)
+        assert tools_of(work) == [*planning.OPENING, "finish"]
+        assert sorted(work.run.read("clusters.json")["names"]) == ["cello", "violin"]
+        assert work.run.state["fallbacks"] == []
+
+
+@pytest.mark.parametrize("answers", range(0, 16))
+def test_a_model_that_dies_leaves_a_complete_result_and_the_reason(tmp_path, answers):
+    with opened(tmp_path, MUSIC, Dying(answers=answers), embedder="tfidf") as work:
+        agent.drive(work)
+        assert complete(work)
+        if work.run.about()["by"] != "ictc":
+            assert "the endpoint is gone" in work.run.state["fallbacks"][0]
+            assert "tfidf" in work.run.state["fallbacks"][0]
+
+
+@pytest.mark.parametrize("calls", range(1, 16))
+def test_a_spent_budget_leaves_a_complete_result_and_the_reason(tmp_path, calls):
+    with opened(tmp_path, MUSIC, embedder="tfidf", max_calls=calls) as work:
+        agent.drive(work)
+        assert complete(work)
+        if work.run.about()["by"] != "ictc":
+            assert f"max_calls={calls}" in work.run.state["fallbacks"][0]
+
+
+def test_a_run_cut_short_by_its_budget_is_resumed_and_pays_for_nothing_twice(tmp_path):
+    with opened(tmp_path / "whole", MUSIC, embedder="tfidf") as work:
+        agent.drive(work)
+        wanted = work.run.step_rows("assignments").known
+        paid = sum(usage.calls for usage in work.run.usage().values())
+    with opened(tmp_path / "cut", MUSIC, embedder="tfidf", max_calls=2) as work:
+        agent.drive(work)
+        assert work.run.state["fallbacks"]
+        agent.reopen(work.run)
+        assert work.run.state["fallbacks"] == []
+        work.llm._budget = Budget()
+        agent.drive(work)
+        assert complete(work)
+        assert work.run.step_rows("assignments").known == wanted
+        assert sum(usage.calls for usage in work.run.usage().values()) == paid
+
+
+def test_the_same_seed_and_answers_give_the_same_conversation(tmp_path):
+    told = []
+    for name in ("one", "two"):
+        with opened(tmp_path / name, MUSIC) as work:
+            agent.drive(work)
+            told.append((work.run.folder / "messages.jsonl").read_bytes())
+    assert told[0] == told[1]
+
+
+class Stopping(Reporter):
+    """Stops the process once, after a tool has done its work and before its message is kept."""
+
+    def __init__(self, tool):
+        super().__init__(quiet=True)
+        self.tool = tool
+
+    def say(self, text):
+        if f" {self.tool}: " in text:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("tool", [*planning.OPENING, "finish"])
+def test_a_run_stopped_after_a_tool_goes_on(tmp_path, tool):
+    with opened(tmp_path / "whole", MUSIC) as work:
+        agent.drive(work)
+        told = [message.text for message in agent.conversation(work.run)]
+        wanted = work.run.step_rows("assignments").known
+        paid = sum(usage.calls for usage in work.run.usage().values())
+    with opened(tmp_path / "cut", MUSIC) as work:
+        work.reporter = Stopping(tool)
+        with pytest.raises(KeyboardInterrupt):
+            agent.drive(work)
+        work.reporter = Reporter(quiet=True)
+        agent.drive(work)
+        assert [message.text for message in agent.conversation(work.run)] == told
+        assert work.run.step_rows("assignments").known == wanted
+        assert sum(usage.calls for usage in work.run.usage().values()) == paid
+
+
+def test_captions_that_say_nothing_about_the_criterion_fall_back(tmp_path):
+    class Guessing(FakeModel):
+        """Answers the same whatever it is shown."""
+
+        def _next_reply(self):
+            return "smooth"
+
+    mute = captioned(*(f"a {colour} disc on paper" for colour in ("red", "blue", "green") * 4))
+    with opened(tmp_path, mute, Guessing(script=("x",)), embedder="tfidf") as work:
+        agent.drive(work)
+        assert complete(work)
+        assert work.run.about()["by"] == "kmeans"
+        assert "say nothing about 'shape'" in work.run.state["fallbacks"][0]
+
+
+def test_too_few_labels_fall_back(tmp_path):
+    with opened(tmp_path, captioned(*["a violin"] * 5), n_clusters=3, embedder="tfidf") as work:
+        agent.drive(work)
+        assert complete(work)
+        assert "do not give 3 distinct names" in work.run.state["fallbacks"][0]
+
+
+def test_where_nothing_can_be_embedded_the_error_says_why(tmp_path):
+    music = labelled("violin", "violin", "cello")
+    with (
+        opened(tmp_path, music, Dying(answers=0)) as work,
+        pytest.raises(RunError, match=r"the endpoint is gone.*neither captions nor images"),
+    ):
+        agent.drive(work)
+
+
+def test_tools_are_described_for_the_model(tmp_path):
+    with opened(tmp_path, MUSIC) as work:
+        for name in agent.TOOLS:
+            tool = agent.as_tool(work, name)
+            assert len(tool.description) > 20
+            for field in tool.args_schema.model_fields.values():
+                assert field.annotation is not None
+            schema = tool.args_schema.model_json_schema()
+            assert "work" not in schema.get("properties", {})

@@ -1,0 +1,189 @@
+import doctest
+import warnings
+
+import numpy as np
+import pytest
+from sklearn.cluster import AgglomerativeClustering
+from sklearn.metrics import adjusted_rand_score
+from sklearn.preprocessing import normalize
+from sklearn.utils.estimator_checks import check_estimator
+
+from agentclust.clusterers import kmeans, load_clusterer, ward
+from agentclust.clusterers.kmeans import KMeans
+from agentclust.clusterers.ward import Ward
+from tests.complaints import complains
+
+BOTH = pytest.mark.parametrize("kind", [KMeans, Ward])
+
+
+def bunches(k, each=30, spread=0.15, width=16, seed=0):
+    """Vectors of any length in k directions, and the direction of each."""
+    random = np.random.default_rng(seed)
+    truth = np.repeat(np.arange(k), each)
+    rows = np.linalg.qr(random.normal(size=(width, width)))[0][truth]
+    rows = rows + spread * random.normal(size=rows.shape)
+    return rows * random.uniform(0.1, 10, size=(len(rows), 1)), truth
+
+
+@BOTH
+@pytest.mark.parametrize("k", [3, 6, 11])
+def test_directions_are_found_whatever_the_length(kind, k):
+    X, truth = bunches(k)
+    model = kind(n_clusters=k, random_state=0)
+    assert model.fit(X) is model
+    assert adjusted_rand_score(truth, model.labels_) == 1
+    assert model.n_clusters_ == k
+    assert model.centers_.shape == (k, 16)
+    assert np.allclose(np.linalg.norm(model.centers_, axis=1), 1)
+    own = model.distances_[np.arange(len(X)), model.labels_]
+    unit = X / np.linalg.norm(X, axis=1, keepdims=True)
+    assert np.allclose(own, 1 - np.sum(unit * model.centers_[model.labels_], axis=1))
+    assert np.array_equal(model.predict(X), model.labels_)
+
+
+@BOTH
+@pytest.mark.parametrize("k", [2, 5, 9])
+def test_auto_finds_how_many_there_are(kind, k):
+    X, truth = bunches(k, each=40, spread=0.12)
+    model = kind(random_state=0, max_clusters=14).fit(X)
+    assert model.n_clusters_ == k
+    assert adjusted_rand_score(truth, model.labels_) == 1
+
+
+@BOTH
+def test_auto_looks_at_a_part_of_many_rows(kind):
+    X, truth = bunches(4, each=800, spread=0.1, width=6)
+    model = kind(random_state=0, max_clusters=6).fit(X)
+    assert (model.n_clusters_, adjusted_rand_score(truth, model.labels_)) == (4, 1)
+
+
+@BOTH
+def test_confidence_is_least_between_two_clusters(kind):
+    X = np.array([[1, 0.0], [1, 0.02], [1, 0.04], [0, 1], [0.02, 1], [0.04, 1], [1, 0.95]])
+    model = kind(n_clusters=2, temperature=0.1, random_state=0).fit(X)
+    sure = model.probabilities_
+    assert ((sure >= 0) & (sure <= 1)).all()
+    assert np.argmin(sure) == 6
+    assert sure[6] < 0.9 < sure[:6].min()
+    # the definition, for one row
+    weights = np.exp((1 - model.distances_[6]) / 0.1)
+    assert sure[6] == pytest.approx(weights[model.labels_[6]] / weights.sum())
+
+
+def test_the_nearest_center_is_a_rows_own():
+    X, _ = bunches(8, spread=0.6)
+    model = KMeans(n_clusters=8, random_state=0).fit(X)
+    assert np.array_equal(model.labels_, np.argmin(model.distances_, axis=1))
+    assert model.probabilities_.min() >= 1 / 8
+
+
+@BOTH
+def test_a_row_of_zeros_is_unassigned(kind):
+    X, _ = bunches(3)
+    X[[4, 50]] = 0
+    model = kind(n_clusters=3, random_state=0).fit(X)
+    assert np.flatnonzero(model.labels_ == -1).tolist() == [4, 50]
+    assert np.flatnonzero(model.probabilities_ == 0).tolist() == [4, 50]
+    assert model.n_clusters_ == 3
+    assert model.predict([X[0], X[4]]).tolist() == [model.labels_[0], -1]
+    with complains("the vectors: are all zero"):
+        kind().fit(np.zeros((5, 3)))
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("different", "wanted", "found"),
+    [(1, 3, 1), (1, "auto", 1), (2, "auto", 2), (3, 5, 3), (3, "auto", 2), (4, 4, 4)],
+)
+def test_no_more_clusters_than_rows_that_differ(kind, different, wanted, found):
+    X = np.eye(6)[np.arange(12) % different]
+    model = kind(n_clusters=wanted, random_state=0).fit(X)
+    assert model.n_clusters_ == found
+    assert set(model.labels_) == set(range(found))
+    assert kind(n_clusters=wanted).fit(X[:1]).labels_.tolist() == [0]
+
+
+@BOTH
+@pytest.mark.parametrize("wanted", [0, -2, 2.5, "many", None])
+def test_what_is_no_number_of_clusters(kind, wanted):
+    with complains(f"n_clusters={wanted!r}: is no number of clusters"):
+        kind(n_clusters=wanted).fit(np.eye(4))
+
+
+def test_a_seed_repeats_and_restarts_make_seeds_agree():
+    X, _ = bunches(12, spread=0.3)
+    one = KMeans(n_clusters=12, random_state=3).fit(X)
+    again = KMeans(n_clusters=12, random_state=3).fit(X)
+    assert np.array_equal(one.labels_, again.labels_)
+    assert np.array_equal(one.probabilities_, again.probabilities_)
+
+    def agreement(n_init):
+        runs = [KMeans(12, n_init=n_init, random_state=seed).fit(X).labels_ for seed in range(5)]
+        return np.mean([adjusted_rand_score(runs[0], run) for run in runs[1:]])
+
+    assert agreement(10) > agreement(1)
+
+
+@pytest.mark.parametrize("k", [2, 5, 17])
+def test_ward_merges_as_scikit_learn_does(k):
+    X, _ = bunches(7, spread=0.5)
+    theirs = AgglomerativeClustering(k).fit_predict(normalize(X))
+    assert adjusted_rand_score(theirs, Ward(n_clusters=k).fit(X).labels_) == 1
+
+
+def test_ward_refuses_what_memory_cannot_hold():
+    with complains("20001 vectors: are over 20000; use kmeans"):
+        Ward(n_clusters=2).fit(np.ones((20_001, 1)) * [[1.0, 2.0]])
+
+
+@BOTH
+@pytest.mark.parametrize("wanted", [2, "auto"])
+def test_scikit_learn_takes_them_for_its_own(kind, wanted):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what its checks themselves warn of
+        check_estimator(kind(n_clusters=wanted, max_clusters=4), on_skip=None)
+
+
+@pytest.mark.parametrize("module", [kmeans, ward])
+def test_the_examples_run(module):
+    done = doctest.testmod(module)
+    assert (done.attempted, done.failed) == (2, 0)
+
+
+# finding one by name
+
+
+def test_a_clusterer_by_name():
+    found = load_clusterer("kmeans", 7, seed=3)
+    assert (type(found), found.n_clusters, found.random_state) == (KMeans, 7, 3)
+    assert type(load_clusterer("ward", "auto")) is Ward
+    assert load_clusterer("ward", "auto").n_clusters == "auto"
+
+
+@pytest.mark.parametrize(
+    ("name", "taken"),
+    [
+        ("sklearn.cluster:MiniBatchKMeans", {"n_clusters": 3, "random_state": 5}),
+        ("sklearn.cluster:AgglomerativeClustering", {"n_clusters": 3}),
+        ("sklearn.cluster:DBSCAN", {}),
+    ],
+)
+def test_a_class_of_others_is_given_what_it_takes(name, taken):
+    found = load_clusterer(name, 3, seed=5)
+    known = found.get_params()
+    assert {word: known[word] for word in ("n_clusters", "random_state") if word in known} == taken
+    assert len(found.fit(bunches(3)[0]).labels_) == 90
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("kmean", "unknown clusterer; did you mean 'kmeans'? available: kmeans, ward"),
+        ("agentclust.errors:MissingExtra", "cannot be built (TypeError: "),
+        ("agentclust.cache:home", "is a PosixPath, no clusterer"),
+        ("agentclust.cache:no_such", "cannot be loaded (AttributeError: "),
+    ],
+)
+def test_what_is_no_clusterer(name, line):
+    with complains(f"{name}: ", line):
+        load_clusterer(name, 3)

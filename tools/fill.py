@@ -1,0 +1,25 @@
+"""The tool that completes an attempt that was cut short."""
+
+from __future__ import annotations
+
+from agentclust import embedded, judging
+from agentclust.work import Work
+
+
+def fill(work: Work, why: str) -> str:
+    """Put the samples that nobody was asked about into the group of their nearest neighbours.
+
+    Args:
+        work: The run.
+        why: The reason, for the report.
+    """
+    run = work.run
+    before = run.about()["of"] if run.about()["call"] == run.call else run.state["attempt"]
+    clusters = run.read_of(before, "clusters.json")
+    run.begin(f"fallback: {why}", ("captions", "labels", "assignments"), by="ictc and neighbours")
+    run.write("clusters.json", clusters)
+    filled, by = embedded.fill(work, embedded.embed(work), clusters["names"])
+    judging.score(work)
+    text = f"{why}; {filled} of {len(work.samples)} samples were placed by {by}"
+    run.update(result=run.state["attempt"], fallbacks=[*run.state["fallbacks"], text])
+    return text

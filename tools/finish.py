@@ -1,0 +1,17 @@
+"""The tool that ends the loop."""
+
+from __future__ import annotations
+
+from agentclust.work import Work
+
+
+def finish(work: Work, why: str) -> str:
+    """Keep the best attempt as the result and stop.
+
+    Args:
+        work: The run.
+        why: Why it is good enough, or why nothing more can be done.
+    """
+    best = work.run.state["result"] or work.run.state["attempt"]
+    work.run.turn_to(best)
+    return f"the result is attempt {best}"
