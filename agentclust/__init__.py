@@ -1,22 +1,26 @@
 """agentclust sorts images by a criterion given in plain words.
 
-Imports run downward: ``cli`` → ``service`` → ``tools`` → ``ictc | paper`` → ``models | captioners |
-datasets | metrics | report`` → ``run | cache`` → ``config | prompts`` → ``types`` → ``errors``.
+Imports run downward: ``cli | chat`` → ``service`` → ``session | agent`` → ``tools`` → ``edits |
+attempts | judging | embedded`` → ``ictc | paper`` → ``models | captioners | embedders |
+clusterers | datasets | metrics | scores | report`` → ``run | cache`` → ``config | prompts`` →
+``types`` → ``errors``. Only ``agent`` imports LangGraph.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from agentclust.sessions import Session
     from agentclust.types import Clustering
 
 __version__ = version("agentclust")
-__all__ = ["Clustering", "cluster"]
+__all__ = ["Clustering", "cluster", "talk"]
 
 
 def cluster(
@@ -63,6 +67,35 @@ def cluster(
     config = make_config(values)
     folder = Path(out) if out else service.free_folder([criterion])
     return service.start([config], folder, dataset, Reporter(quiet=quiet))[0]
+
+
+@contextmanager
+def talk(
+    run: str | os.PathLike[str], *, criterion: str = "", quiet: bool = True, **settings: Any
+) -> Iterator[Session]:
+    """Talk about a result in plain words: ``session.say("merge violin and cello")``.
+
+    Args:
+        run: A run directory, or what `cluster` takes for images, which is then clustered first.
+        criterion: For images, what to group by.
+        quiet: Whether to show no progress on standard error.
+        **settings: As for `cluster`, for images.
+
+    Yields:
+        A session: ``say(text)`` returns an answer with ``text``, ``changed`` and ``asked``;
+        ``clustering()`` the result as it stands.
+
+    Raises:
+        agentclust.errors.AgentclustError: With what is wrong, why, and the next step.
+    """
+    from agentclust import service
+    from agentclust.progress import Reporter
+
+    folder = Path(run)
+    if not (folder / "run.json").exists():
+        folder = cluster(run, criterion=criterion, quiet=quiet, **settings).run
+    with service.session(folder, Reporter(quiet=quiet)) as talk:
+        yield talk
 
 
 def __getattr__(name: str) -> Any:

@@ -61,6 +61,7 @@ TOOLS: dict[str, Callable[..., str]] = {
         name_again, ask_again, split, merge, choose_k, refine, fill, ask, finish,
     )
 }  # fmt: skip
+GROUPS = {"inspect": ("group",), "split": ("group",), "merge": ("first", "second")}  # arguments
 STEPS = 200  # far more than `max_rounds` of any run needs
 RESUMED = "resumed"
 
@@ -200,10 +201,12 @@ def offered(work: Work, steps: Sequence[Step]) -> list[dict[str, Any]]:
     ]
     for tool in dict.fromkeys([*(step.tool for step in steps), *looks, "finish"]):
         definition = convert_to_openai_tool(as_tool(work, tool))
-        for argument, schema in definition["function"]["parameters"]["properties"].items():
-            if argument in ("group", "first", "second"):
-                schema["enum"] = list(names)
-        found.append(definition)
+        arguments = definition["function"]["parameters"]["properties"]
+        of_groups = GROUPS.get(tool, ())
+        for argument in of_groups:
+            arguments[argument]["enum"] = list(names)
+        if names or not of_groups:
+            found.append(definition)
     return found
 
 

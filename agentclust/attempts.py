@@ -26,8 +26,7 @@ def attempt(work: Work, names: Sequence[str], source: str, why: str) -> str:
     Raises:
         RunError: The names are those of an attempt before.
     """
-    tried = [_names_of(work, a["folder"]) for a in work.run.state["attempts"]]
-    if sorted(names) in tried and not _begun(work):
+    if sorted(names) in _tried(work):
         raise RunError("the names", "are those of an attempt before", "try something else")
     work.run.begin(why, KEPT)
     _, counts = ictc.counted_labels(work)
@@ -38,9 +37,12 @@ def attempt(work: Work, names: Sequence[str], source: str, why: str) -> str:
     return settle(work)
 
 
-def _names_of(work: Work, folder: str) -> list[str]:
-    found = work.run.read_of(folder, "clusters.json")
-    return sorted(found["names"]) if found else []
+def _tried(work: Work) -> list[list[str]]:
+    """The names of every attempt but the one that the tool at work has begun."""
+    begun = work.run.begun()
+    others = [about["folder"] for about in work.run.state["attempts"] if about != begun]
+    found = [work.run.read_of(folder, "clusters.json") for folder in others]
+    return [sorted(clusters["names"]) for clusters in found if clusters]
 
 
 def settle(work: Work) -> str:
@@ -49,7 +51,7 @@ def settle(work: Work) -> str:
     if not best or new == best:
         work.run.update(result=new)
         return f"attempt {new}"
-    quality = judging.compared(work, [new, best])
+    quality = {folder: work.run.read_of(folder, "scores.json")["quality"] for folder in (new, best)}
     better = quality[new] > quality[best]
     word = "better" if better else "not better"
     if better:
@@ -63,8 +65,7 @@ def name_again(work: Work, advice: str) -> str:
     _, counts = ictc.counted_labels(work)
     with work.paying("name"):
         candidates = naming.propose(work, counts, advice)
-    tried = [_names_of(work, a["folder"]) for a in work.run.state["attempts"]]
-    new = [c for c in candidates if _begun(work) or sorted(c.names) not in tried]
+    new = [c for c in candidates if sorted(c.names) not in _tried(work)]
     if not new:
         raise RunError("the model", "proposes no names that were not tried", "try something else")
     return attempt(work, new[0].names, new[0].source, f"named again: {advice}")
@@ -163,7 +164,7 @@ def expected_k(work: Work) -> int:
 
 def ask_again(work: Work) -> str:
     """Ask for the samples in doubt once more: by caption, then by image where a model sees."""
-    base = _base(work)
+    base = work.run.base()
     before = work.run.rows(f"{base}/assignments.jsonl").known
     work.run.begin("asked again for the samples in doubt", (*KEPT, "assignments"))
     found = work.run.read_of(base, "clusters.json")
@@ -175,16 +176,6 @@ def ask_again(work: Work) -> str:
 
 def _base_of(work: Work) -> tuple[list[str], Mapping[str, Mapping[str, Any]]]:
     """Names and assignments of the attempt that a tool begins from."""
-    base = _base(work)
+    base = work.run.base()
     rows = work.run.rows(f"{base}/assignments.jsonl").known
     return list(work.run.read_of(base, "clusters.json")["names"]), rows
-
-
-def _base(work: Work) -> str:
-    """The attempt that a tool begins from, also where it was killed after it had begun another."""
-    about = work.run.about()
-    return str(about["of"] if _begun(work) else about["folder"])
-
-
-def _begun(work: Work) -> bool:
-    return bool(work.run.call) and work.run.about()["call"] == work.run.call

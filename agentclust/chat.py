@@ -10,7 +10,7 @@ from rich.console import Console
 
 from agentclust.cache import home
 from agentclust.commands.completing import LAST_WORD
-from agentclust.session import Answer, Session
+from agentclust.sessions import Answer, Session
 
 if TYPE_CHECKING:
     from prompt_toolkit.completion import Completer

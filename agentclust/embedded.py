@@ -14,8 +14,15 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from agentclust import ictc, speaking
 from agentclust.clusterers import load_clusterer
-from agentclust.embedders import Kind, Vectors, default_embedder, embed_cached, load_embedder
-from agentclust.errors import RunError
+from agentclust.embedders import (
+    Embedder,
+    Kind,
+    Vectors,
+    default_embedder,
+    embed_cached,
+    load_embedder,
+)
+from agentclust.errors import InputError, RunError
 from agentclust.types import Sample
 from agentclust.work import Work
 
@@ -64,6 +71,9 @@ def embed(work: Work, first: Kind = "text") -> Embedded:
     name = name or default_embedder(kinds[0])
     embedder = load_embedder(name)
     samples = there[embedder.of]
+    if not samples:
+        why = f"embeds {embedder.of}s, and the samples have none"
+        raise InputError(name, why, "leave the setting embedder away")
     with work.reporter.step("embed", len(samples)) as advance:
         if embedder.of == "text":
             items = [captions[s.id]["caption"] for s in samples]
@@ -77,12 +87,29 @@ def embed(work: Work, first: Kind = "text") -> Embedded:
     return Embedded(tuple(samples), vectors, embedder.of, name)
 
 
-def of_texts(work: Work, texts: Sequence[str]) -> Vectors:
-    """Unit rows for texts, shape (n, d), by the run's embedder of texts or the default one."""
+def wanted(work: Work) -> Kind:
+    """What ``--method kmeans`` and the like embed: images where every sample has one.
+
+    The setting `embedder` decides where it is given.
+    """
+    name = work.run.config.embedder
+    if name:
+        return load_embedder(name).of
+    return "image" if all(s.file for s in work.samples) else "text"
+
+
+def text_embedder(work: Work) -> Embedder:
+    """The run's embedder of texts: the one of its settings, else the best that is installed."""
     name = work.run.config.embedder
     embedder = load_embedder(name) if name else None
     if embedder is None or embedder.of != "text":
         embedder = load_embedder(default_embedder("text"), "text")
+    return embedder
+
+
+def of_texts(work: Work, texts: Sequence[str]) -> Vectors:
+    """Unit rows for texts, shape (n, d), by `text_embedder`."""
+    embedder = text_embedder(work)
     with work.reporter.step("embed", len(texts)) as advance:
         return embed_cached(embedder, texts, texts, work.answers, advance)
 

@@ -13,19 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agentclust import embedded, ictc, metrics, naming, scores, wording
-from agentclust.errors import AgentclustError, RunError
+from agentclust.errors import AgentclustError
 from agentclust.work import Work
 
 LOOKED_AT = 8  # most frequent raw labels that are checked against the criterion
 POSSIBLE = 0.5  # of the labels, by weight: below this they are no values of the criterion
 SAID = 0.3  # share of samples whose label stands in the caption; only mute captions have less, …
 SAME = 0.7  # … where this share of all has one and the same label
+ENOUGH = 30  # samples: fewer say nothing in the mean
 UNKNOWN = 0.5  # share of the samples that have no label
-SWALLOWS = 0.5  # share of the assigned samples in one group
-CONFUSED = 0.5  # overlap of two names
-UNCOVERED = 0.2  # share of the labels that fit no group
-IN_DOUBT = 0.1  # share of the samples in no group or unsure
-TINY = 0.1  # of the size that groups would have if all were equal
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,72 +106,66 @@ def fitting(work: Work, counts: Mapping[str, int]) -> float:
 
 
 def score(work: Work) -> dict[str, float]:
-    """Judge the current attempt by what it holds already, and write that into scores.json.
+    """Judge the current attempt by scores that need no true label, and write scores.json.
 
-    See `agentclust.scores`, whose measures need no true label. What embeddings add comes with
-    `compared`, once there is another attempt.
+    See `agentclust.scores` for what each says. Those that need embeddings are there for `ENOUGH`
+    samples and an embedder that knows what words mean.
     """
     names: list[str] = work.run.read("clusters.json")["names"]
-    rows = work.run.step_rows("assignments").known
-    clusters = np.array([rows[s.id]["cluster"] for s in work.samples], dtype=np.int64)
-    confidences = np.array([rows[s.id]["confidence"] for s in work.samples])
+    clusters, confidences = _assigned(work)
     labels, counts = ictc.counted_labels(work)
     found = metrics.internal(clusters, confidences, len(names))
     raw_labels = [labels.get(s.id, "") for s in work.samples]
     found["information"] = scores.information(raw_labels, clusters, confidences, len(names))
     if work.run.about()["by"] == "ictc" and counts:
-        usual = wording.common(counts)
-        table = naming.affinity(work, usual, names)
-        weights = np.array(list(usual.values()), dtype=float)
+        table, weights = _judged_labels(work, counts, names)
         found["confusion"] = scores.confused(table, weights)[0]
         found["coverage"] = float(weights @ (1 - table[:, -1]) / weights.sum())
+    if len(work.samples) >= ENOUGH:
+        try:
+            found |= _by_embeddings(work, labels, names)
+        except AgentclustError as error:
+            work.reporter.say(f"judged without embeddings: {error}")
     found["quality"] = scores.quality(found)
     work.run.write("scores.json", found)
     return found
 
 
-def compared(work: Work, attempts: Sequence[str]) -> dict[str, float]:
-    """The quality of each attempt by the same scores: with those that embeddings add, if possible.
-
-    Args:
-        work: The run.
-        attempts: Folders of attempts that are scored.
-    """
-    known = {folder: dict(work.run.read_of(folder, "scores.json")) for folder in attempts}
-    try:
-        for folder, found in known.items():
-            if "agreement" not in found:
-                found |= _by_embeddings(work, folder)
-                found["quality"] = scores.quality(found)
-                work.run.write_of(folder, "scores.json", found)
-    except AgentclustError as error:
-        work.reporter.say(f"attempts are compared without embeddings: {error}")
-        basis = [{"information": found["information"]} for found in known.values()]
-        return dict(zip(known, map(scores.quality, basis), strict=True))
-    return {folder: found["quality"] for folder, found in known.items()}
+def _assigned(work: Work) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    rows = work.run.step_rows("assignments").known
+    clusters = np.array([rows[s.id]["cluster"] for s in work.samples], dtype=np.int64)
+    return clusters, np.array([rows[s.id]["confidence"] for s in work.samples], dtype=float)
 
 
-def _by_embeddings(work: Work, folder: str) -> dict[str, float]:
+def _judged_labels(
+    work: Work, counts: Mapping[str, int], names: Sequence[str]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The model's distribution over names and none for each usual raw label, and its weight."""
+    usual = wording.common(counts)
+    table = naming.affinity(work, usual, names)
+    return table, np.array(list(usual.values()), dtype=float)
+
+
+def _by_embeddings(work: Work, labels: Mapping[str, str], names: Sequence[str]) -> dict[str, float]:
     """The scores that need embeddings of captions, raw labels and names."""
-    run = work.run
-    captions = run.rows(f"{folder}/captions.jsonl").known
-    labels = run.rows(f"{folder}/labels.jsonl").known
-    rows = run.rows(f"{folder}/assignments.jsonl").known
-    names: list[str] = run.read_of(folder, "clusters.json")["names"]
-    samples = [s for s in work.samples if s.id in captions and s.id in labels]
-    if not samples:
-        raise RunError(folder, "has no sample with a caption and a raw label", "compare others")
+    captions = work.run.step_rows("captions").known
+    samples = [s for s in work.samples if s.id in captions]
+    if len(samples) < ENOUGH or embedded.text_embedder(work).fitted:
+        return {}
+    rows = work.run.step_rows("assignments").known
     clusters = np.array([rows[s.id]["cluster"] for s in samples], dtype=np.int64)
     texts = [captions[s.id]["caption"] for s in samples]
-    texts += [labels[s.id]["label"] for s in samples]
+    texts += [labels.get(s.id, "unknown") for s in samples]
     vectors = embedded.of_texts(work, [*texts, *names])
     n = len(samples)
-    joined = np.hstack([vectors[:n], vectors[n : 2 * n]])
-    k = work.run.config.n_clusters
+    seen, told, named = vectors[:n], vectors[n : 2 * n], vectors[2 * n :]
+    told[[s.id not in labels for s in samples]] = 0  # what is unknown is near to nothing
+    k = work.run.n_clusters
     wanted = k if isinstance(k, int) else len(names)
+    joined = np.hstack([seen, told])
     return {
-        "agreement": scores.agreement(clusters, joined, wanted, run.config.seed),
-        "echo": scores.echo(clusters, vectors[:n], vectors[2 * n :]),
+        "agreement": scores.agreement(clusters, joined, wanted, work.run.config.seed),
+        "echo": scores.echo(clusters, seen, named),
     }
 
 
@@ -183,36 +173,31 @@ def findings(work: Work) -> list[Finding]:
     """What is wrong with the current attempt, worst first; empty where nothing calls for action."""
     names: list[str] = work.run.read("clusters.json")["names"]
     known: dict[str, float] = work.run.read("scores.json")
+    clusters, _ = _assigned(work)
     _, counts = ictc.counted_labels(work)
-    usual = wording.common(counts)
-    weights = np.array(list(usual.values()), dtype=float)
-    found = []
-    rows = work.run.step_rows("assignments").known
-    clusters = np.array([rows[s.id]["cluster"] for s in work.samples], dtype=np.int64)
     share, group = scores.largest(clusters)
-    if share > max(SWALLOWS, 2 / len(names)):
-        text = f"{names[group]!r} holds {share:.0%} of the samples"
-        found.append(Finding("swallows", text, (names[group],)))
-    table = naming.affinity(work, usual, names)
+    table, weights = _judged_labels(work, counts, names)
     overlap, first, second = scores.confused(table, weights)
-    if overlap > CONFUSED:
-        text = f"{names[first]!r} and {names[second]!r} are confused: {overlap:.0%} overlap"
-        found.append(Finding("confused", text, (names[first], names[second])))
-    left = {label: n for (label, n), row in zip(usual.items(), table, strict=True) if row[-1] > 0.5}
-    if sum(left.values()) > UNCOVERED * weights.sum():
-        shown = ", ".join(list(left)[:4])
-        text = f"{sum(left.values()) / weights.sum():.0%} of the labels fit no group: {shown}"
-        found.append(Finding("uncovered", text))
+    sizes = np.bincount(clusters[clusters >= 0], minlength=len(names))
+    least = scores.TINY * len(clusters) / len(names)
+    tiny = [name for name, size in zip(names, sizes, strict=True) if size < least]
+    held = (table.argmax(axis=1) == len(names)) & (table[:, -1] > 0)
+    left = [text for text, none in zip(wording.common(counts), held, strict=True) if none]
+    missing = float(weights[held].sum() / weights.sum())
     doubtful = known["unassigned"] + known["unsure"]
-    if doubtful > IN_DOUBT:
-        text = f"{doubtful:.0%} of the samples are in no group or unsure"
-        found.append(Finding("doubtful", text))
-    tiny = [name for name, size in zip(names, _sizes(clusters, len(names)), strict=True)
-            if size < TINY * len(clusters) / len(names)]  # fmt: skip
-    if tiny:
-        found.append(Finding("empty", f"nearly no sample is in {', '.join(tiny)}", tuple(tiny)))
-    return found
-
-
-def _sizes(clusters: NDArray[np.int64], n: int) -> list[int]:
-    return [int(size) for size in np.bincount(clusters[clusters >= 0], minlength=n)]
+    checks = (
+        (known.get("echo", 1.0) < scores.UNHEARD, "unheard", (),
+         "the captions do not speak of these groups"),
+        (share > max(scores.SWALLOWS, 2 / len(names)), "swallows", (names[group],),
+         f"{names[group]!r} holds {share:.0%} of the samples"),
+        (overlap > scores.CONFUSED, "confused", (names[first], names[second]),
+         f"{names[first]!r} and {names[second]!r} are confused: they overlap by {overlap:.0%}"),
+        (missing > scores.UNCOVERED, "uncovered", (),
+         f"{missing:.0%} of the raw labels fit no group: {', '.join(left[:4])}"),
+        (doubtful > scores.IN_DOUBT, "doubtful", (),
+         f"{doubtful:.0%} of the samples are in no group or unsure"),
+        (bool(tiny), "empty", tuple(tiny), f"nearly no sample is in {', '.join(tiny)}"),
+        (known["information"] < scores.UNINFORMED, "uninformed", (),
+         "the groups say little about what the raw labels say"),
+    )  # fmt: skip
+    return [Finding(kind, text, groups) for wrong, kind, groups, text in checks if wrong]

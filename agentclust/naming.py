@@ -194,11 +194,21 @@ def affinity(work: Work, counts: Mapping[str, int], names: Sequence[str]) -> NDA
     return table
 
 
-def choose_labels(work: Work, labels: Sequence[str], names: Sequence[str]) -> dict[int, Choice]:
-    """The model's choice among the names and none for each raw label, by the label's index."""
+def choose_labels(
+    work: Work, labels: Sequence[str], names: Sequence[str], criterion: str = ""
+) -> dict[int, Choice]:
+    """The model's choice among the names and none for each raw label, by the label's index.
+
+    Args:
+        work: The run.
+        labels: What is asked about.
+        names: The groups to choose from.
+        criterion: What they differ in, by default the attempt's criterion.
+    """
     template = work.run.template("assign")
+    criterion = criterion or work.run.criterion
     requests = [
-        template.render(criterion=work.run.criterion, names=names, label=label, caption="")
+        template.render(criterion=criterion, names=names, label=label, caption="")
         for label in labels
     ]
     answers = work.llm.choose(requests, [*names, NONE])

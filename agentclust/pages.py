@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 
 from agentclust import report
-from agentclust.journal import read_json
+from agentclust.edits import active, described
+from agentclust.journal import read_json, whole_rows
 from agentclust.opening import is_open
 from agentclust.record import (
+    attempt_of,
     read_clustering,
     read_rows,
     read_samples,
@@ -41,8 +43,9 @@ def show(folder: Path) -> dict[str, Any]:
     return {
         "status": status,
         "reason": reason,
-        "criterion": config["criterion"],
+        "criterion": attempt_of(state)["asked"],
         "method": config["method"],
+        "by": attempt_of(state)["by"],
         "mode": config["mode"],
         "vlm": config["vlm"]["model"],
         "llm": config["llm"]["model"],
@@ -50,6 +53,9 @@ def show(folder: Path) -> dict[str, Any]:
         "left_out": state["dataset"]["left_out"],
         "clusters": [{"name": name, "size": size} for name, size in sizes.items()],
         "unassigned": int((clustering.labels_ < 0).sum()) if clustering else None,
+        "parents": state.get("parents", {}),
+        "attempts": [_attempt_row(folder, state, about) for about in state["attempts"]],
+        "edits": _edits(folder),
         "fallbacks": state["fallbacks"],
         "notes": state["notes"],
         "usage": {name: getattr(usage, name) for name in Usage.__slots__},
@@ -65,8 +71,10 @@ def as_text(shown: Mapping[str, Any]) -> str:
         f"{shown['criterion']}: {shown['status']}"
         + (f" ({shown['reason']})" if shown["reason"] else ""),
         f"{shown['n_samples']} samples, {shown['left_out']} files left out",
-        f"method {shown['method']}, mode {shown['mode']}, vlm {shown['vlm']}, llm {shown['llm']}",
+        f"method {shown['method']}, grouped by {shown['by']}, mode {shown['mode']}, "
+        f"vlm {shown['vlm']}, llm {shown['llm']}",
         *(f"note: {note}" for note in (*shown["fallbacks"], *shown["notes"])),
+        *_story(shown),
         *(f"{cluster['size']:6d}  {cluster['name']}" for cluster in shown["clusters"]),
     ]
     if shown["unassigned"]:
@@ -77,6 +85,37 @@ def as_text(shown: Mapping[str, Any]) -> str:
         f"tokens, {usage['seconds']:.1f} s"
     )
     return "\n".join(lines)
+
+
+def _story(shown: Mapping[str, Any]) -> list[str]:
+    """What was tried and changed, where there is more to tell than one attempt."""
+    attempts = shown["attempts"] if len(shown["attempts"]) > 1 else []
+    lines = [
+        f"{'*' if attempt['is_result'] else ' '} {attempt['folder']}: {attempt['why']}"
+        + (f", quality {attempt['quality']:.3f}" if attempt["quality"] is not None else "")
+        for attempt in attempts
+    ]
+    return lines + [f"edit: {edit}" for edit in shown["edits"]]
+
+
+def _attempt_row(
+    folder: Path, state: Mapping[str, Any], about: Mapping[str, Any]
+) -> dict[str, Any]:
+    """An attempt as `show` and the report tell it."""
+    where = folder / about["folder"]
+    return {
+        "folder": about["folder"],
+        "why": about["why"],
+        "criterion": about["criterion"],
+        "names": (read_json(where / "clusters.json") or {}).get("names", []),
+        "quality": (read_json(where / "scores.json") or {}).get("quality"),
+        "is_result": about["folder"] == state["attempt"],
+        "failed": about.get("failed", ""),
+    }
+
+
+def _edits(folder: Path) -> list[str]:
+    return [described(edit) for edit in active(whole_rows(folder / "edits.jsonl"))]
 
 
 def write_report(folder: Path) -> Path:
@@ -101,6 +140,17 @@ def write_report(folder: Path) -> Path:
         status=state["status"],
         mode=config["mode"],
         notes=(*state["fallbacks"], *state["notes"]),
+        attempts=tuple(
+            report.Attempt(
+                found["why"],
+                tuple(found["names"]),
+                found["quality"],
+                found["is_result"],
+                found["failed"],
+            )
+            for found in (_attempt_row(folder, state, about) for about in state["attempts"])
+        ),
+        edits=tuple(_edits(folder)),
         left_out=read_samples(folder)[1],
         models={role: Path(config[role]["model"]).name for role in ("vlm", "llm")},
         settings={"seed": str(config["seed"]), "clusters": str(config["n_clusters"])},
@@ -108,7 +158,7 @@ def write_report(folder: Path) -> Path:
             report.Prompt(name, str(known["version"]), known["sha256"])
             for name, known in state["prompts"].items()
         ),
-        usage={step: usage.get(step, Usage()) for step in STEPS},
+        usage={step: usage.get(step, Usage()) for step in dict.fromkeys((*STEPS, *usage))},
         scores=read_json(folder / state["attempt"] / "scores.json") or {},
         agreement=_agreement(folder),
         created=state["created"],

@@ -136,7 +136,9 @@ def _remedies(work: Work, finding: Finding) -> list[Step]:
             return [Step("merge", {"first": first, "second": second}, finding.text), advice]
         case "swallows":
             return [Step("split", {"group": finding.groups[0]}, finding.text), advice]
-        case "uncovered" | "empty":
+        case "unheard":
+            return [Step("refine", {"criterion": work.run.criterion}, finding.text), advice]
+        case "uncovered" | "empty" | "uninformed":
             return [advice]
     return []
 

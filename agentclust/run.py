@@ -70,6 +70,16 @@ class Run:
         """What run.json says of an attempt, by default of the current one."""
         return attempt_of(self.state, attempt)
 
+    def begun(self) -> dict[str, Any] | None:
+        """What run.json says of the attempt that the tool at work has begun; None before that."""
+        known = self.state["attempts"] if self.call else ()
+        return next((about for about in known if about["call"] == self.call), None)
+
+    def base(self) -> str:
+        """The attempt that the tool at work begins from, also where it was killed after that."""
+        begun = self.begun()
+        return str(begun["of"] if begun else self.state["attempt"])
+
     def begin(self, why: str, keep: Sequence[str] = (), **changes: Any) -> str:
         """Begin another attempt and make it the current one.
 
@@ -84,9 +94,10 @@ class Run:
         Returns:
             Its folder's name.
         """
-        before = self.about()
-        if self.call and before["call"] == self.call:
-            return str(before["folder"])
+        before, begun = self.about(), self.begun()
+        if begun:
+            self.turn_to(begun["folder"])
+            return str(begun["folder"])
         about = before | changes | {"why": why, "of": before["folder"], "call": self.call}
         about["folder"] = f"{len(self.state['attempts']) + 1:02d}-{slug(about['criterion'])}"
         folder = self.folder / about["folder"]

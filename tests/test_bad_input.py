@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import html
 import json
 import os
 import re
@@ -180,10 +182,11 @@ def test_unreadable_images_are_left_out_and_the_run_goes_on(folder):
 # endpoints
 
 
-def at(url, **settings):
+def at(url, method="ictc", **settings):
     settings = {"timeout": 0.5, "max_retries": 0, "base_url": url} | settings
     sets = [word for key, value in settings.items() for word in ("--set", f"llm.{key}={value}")]
-    return ("run", "m.jsonl", *SHAPE, "--llm", "openai:stub", *sets, "--out", "run")
+    words = ("--method", method, "--embedder", "tfidf", "--out", "run")
+    return ("run", "m.jsonl", *SHAPE, "--llm", "openai:stub", *sets, *words)
 
 
 def failed(folder, ended, said):
@@ -195,6 +198,24 @@ def failed(folder, ended, said):
     assert ended.complaint == f"error: {about['reason']}"
     shown = json.loads(outside.run("show", "run", "--json", cwd=folder).out)
     assert (shown["status"], shown["reason"]) == ("failed", about["reason"])
+
+
+def fell_back(folder, ended, said):
+    """A run that is complete all the same, and tells everywhere why it is not IC|TC."""
+    assert ended.status == 0, ended.err
+    about = state(folder / "run")
+    assert about["status"] == "done"
+    [reason] = about["fallbacks"]
+    assert said in reason
+    assert "tfidf" in reason
+    shown = json.loads(outside.run("show", "run", "--json", cwd=folder).out)
+    assert (shown["status"], shown["fallbacks"]) == ("done", [reason])
+    assert shown["by"] != "ictc"
+    assert html.escape(reason, quote=True) in (folder / "run/report.html").read_text("utf-8")
+    with (folder / "run/assignments.csv").open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert [row["id"] for row in rows] == [f"id{i}" for i in range(6)]
+    assert {row["name"] for row in rows} == {cluster["name"] for cluster in shown["clusters"]}
 
 
 def test_an_endpoint_that_refuses(folder):
@@ -243,6 +264,22 @@ def test_a_run_goes_on_when_the_endpoint_is_back(folder):
         ended = outside.run("resume", "run", cwd=folder)
     assert ended.status == 0, ended.err
     assert "     3  ball\n" in ended.out
+
+
+def test_an_agent_without_its_endpoint_falls_back_and_goes_on_when_it_is_back(folder):
+    ended = outside.run(*at("http://127.0.0.1:9/v1", "agent"), cwd=folder)
+    fell_back(folder, ended, "http://127.0.0.1:9/v1: refuses the connection")
+    about = state(folder / "run")
+    with Stub(as_fake) as stub:
+        about["config"]["llm"]["base_url"] = stub.base_url
+        (folder / "run/run.json").write_text(json.dumps(about))
+        ended = outside.run("resume", "run", cwd=folder)
+    assert ended.status == 0, ended.err
+    assert "     3  ball\n" in ended.out
+    shown = json.loads(outside.run("show", "run", "--json", cwd=folder).out)
+    assert (shown["status"], shown["fallbacks"], shown["by"]) == ("done", [], "ictc")
+    page = (folder / "run/report.html").read_text("utf-8")
+    assert "fell back" not in page
 
 
 # the disk
@@ -349,9 +386,21 @@ def test_ctrl_c_does_not_wait_for_an_endpoint(folder):
 
 
 def test_a_budget_of_calls_says_how_to_go_on(folder):
-    words = ("run", "m.jsonl", *SHAPE, "--max-calls", 3, "--out", "run")
+    words = ("run", "m.jsonl", *SHAPE, "--method", "ictc", "--max-calls", 3, "--out", "run")
     ended = outside.run(*words, cwd=folder)
     failed(folder, ended, "max_calls=3: the budget of model calls is spent")
     assert "resume the run with a larger --max-calls" in ended.complaint
     assert json.loads(outside.run("show", "run", "--json", cwd=folder).out)["usage"]["calls"] == 3
     assert outside.run("resume", "run", "--max-calls", 100, cwd=folder).status == 0
+
+
+def test_an_agent_whose_budget_is_spent_falls_back_and_goes_on_with_a_larger_one(folder):
+    words = ("run", "m.jsonl", *SHAPE, "--embedder", "tfidf", "--max-calls", 3, "--out", "run")
+    ended = outside.run(*words, cwd=folder)
+    fell_back(folder, ended, "max_calls=3: the budget of model calls is spent")
+    assert json.loads(outside.run("show", "run", "--json", cwd=folder).out)["usage"]["calls"] == 3
+    ended = outside.run("resume", "run", "--max-calls", 100, cwd=folder)
+    assert ended.status == 0, ended.err
+    assert "     3  ball\n" in ended.out
+    shown = json.loads(outside.run("show", "run", "--json", cwd=folder).out)
+    assert (shown["status"], shown["fallbacks"], shown["by"]) == ("done", [], "ictc")

@@ -13,7 +13,7 @@ from prompt_toolkit.output import DummyOutput
 from rich.console import Console
 
 from agentclust import chat, edits, ictc
-from agentclust.session import Answer, Session
+from agentclust.sessions import Answer, Session
 from tests.steps import captioned, opened
 
 

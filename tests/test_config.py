@@ -20,11 +20,12 @@ def settings(tmp_path, text, name="settings.yaml"):
 def test_defaults():
     config = make_config(BASE)
     assert (config.n_clusters, config.method, config.mode, config.seed) == (
-        "auto", "ictc", "default", 0,
+        "auto", "agent", "default", 0,
     )  # fmt: skip
     assert (config.vlm.model, config.llm.model) == ("builtin", "fake")
     assert config.llm.temperature == 0
-    assert config.max_calls is None
+    assert (config.max_calls, config.max_tokens, config.max_seconds) == (None, None, None)
+    assert (config.embedder, config.clusterer, config.max_rounds) == (None, "kmeans", 4)
 
 
 def test_a_config_is_frozen():
@@ -66,6 +67,9 @@ BAD = [
     ({"seed": 2**31}, "seed=2147483648: Input should be less than 2147483648"),
     ({"seed": "abc"}, "seed='abc': Input should be a valid integer"),
     ({"max_calls": 0}, "max_calls=0: Input should be greater than or equal to 1"),
+    ({"max_tokens": 0}, "max_tokens=0: Input should be greater than or equal to 1"),
+    ({"max_seconds": 0}, "max_seconds=0: Input should be greater than 0"),
+    ({"max_rounds": -1}, "max_rounds=-1: Input should be greater than or equal to 0"),
     ({"cache": "perhaps"}, "cache='perhaps': Input should be a valid boolean"),
     ({"prompts": "caf\udce9"}, "prompts='caf\\udce9': is not UTF-8 text"),
     ({"paper_min_count": -1}, "paper_min_count=-1: Input should be greater than or equal to 0"),

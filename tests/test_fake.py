@@ -1,7 +1,10 @@
+import json
 import time
+from typing import Literal
 
 import pytest
 from langchain_core.messages import HumanMessage, SystemMessage
+from pydantic import BaseModel, Field
 
 from agentclust.config import ModelConfig
 from agentclust.models import load_model
@@ -96,6 +99,94 @@ def test_a_script_is_chosen_by_as_well():
     model = FakeModel(script=("the dog", "a cat"))
     choices = model.choose([prompt("x"), prompt("x")], ["cat", "dog"])
     assert [choice.best for choice in choices] == [1, 0]
+
+
+# tools
+
+
+class Part(BaseModel):
+    names: list[str]
+
+
+class Sort(BaseModel, strict=True):
+    """Put the pictures into groups."""
+
+    how: Literal["mood", "colour"]
+    k: int = Field(ge=2)
+    low: int = Field(lt=0)
+    share: float = Field(le=0.5)
+    name: str
+    code: str = Field(min_length=2)
+    again: bool
+    part: Part
+    pairs: list[Literal["a", "b"]] = Field(min_length=2)
+    note: str | None
+    more: str = "as it was"
+
+
+class Stop(BaseModel):
+    """End the run."""
+
+
+def bound(choice="any", script=()):
+    return FakeModel(script=script).bind_tools([Sort, Stop], tool_choice=choice)
+
+
+def calls(message):
+    return [(call["name"], call["args"]) for call in message.tool_calls]
+
+
+def test_the_first_tool_is_called_with_the_simplest_arguments():
+    for choice in ("any", "auto", None, "Sort"):
+        message = bound(choice).invoke(prompt("A cat."))
+        ((name, args),) = calls(message)
+        assert name == "Sort"
+        assert args == {
+            "how": "mood",
+            "k": 2,
+            "low": -1,
+            "share": 0,
+            "name": "",
+            "code": "aa",
+            "again": False,
+            "part": {"names": []},
+            "pairs": ["a", "a"],
+            "note": "",
+        }
+        Sort.model_validate(args)
+        assert message.text == ""
+        assert message.usage_metadata["output_tokens"] > 0
+
+
+def test_a_tool_is_called_by_its_name_or_not_at_all():
+    assert calls(bound("Stop").invoke("A cat.")) == [("Stop", {})]
+    message = bound("none").invoke("A cat.")
+    assert (message.text, message.tool_calls) == ("cat", [])
+    with complains("Stopp: unknown tool; did you mean 'Stop'? available: Sort, Stop"):
+        bound("Stopp").invoke("A cat.")
+
+
+def test_a_scripted_call_is_made_as_it_stands():
+    script = (
+        json.dumps({"name": "Stop", "arguments": {}}),
+        '{"name": "Fly", "arguments": {"to": "the moon"}}',
+        "in words",
+        '{"name": "Stop"}',
+        '{"name": "Stop", "arguments": []}',
+        "{broken",
+    )
+    model = bound(script=script)
+    messages = [model.invoke("Act.") for _ in script]
+    assert [calls(message) for message in messages] == [
+        [("Stop", {})],
+        [("Fly", {"to": "the moon"})],
+        *[[]] * 4,
+    ]
+    assert [message.text for message in messages] == ["", "", *script[2:]]
+
+
+def test_without_tools_a_scripted_call_is_words():
+    assert said(FakeModel(script=('{"name": "Stop", "arguments": {}}',)), "Act.").startswith("{")
 
 
 # by name

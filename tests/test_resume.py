@@ -134,8 +134,8 @@ def test_kills_repeat_no_stored_call_in_process(tmp_path, dataset, cache, kills)
         folder.mkdir()
         return Killed(
             folder,
-            ("../m.jsonl", "--criterion", "shape", "--n-clusters", 4, "--llm", RECORDING,
-             "--vlm", RECORDING, "--set", f"cache={cache}"),
+            ("../m.jsonl", "--criterion", "shape", "--n-clusters", 4, "--embedder",
+             "tfidf", "--llm", RECORDING, "--vlm", RECORDING, "--set", f"cache={cache}"),
             {"ASKED": str(folder / "asked"), "LATENCY": "0.002",
              "AGENTCLUST_HOME": str(folder / "home")},
             lambda: lines(folder / "asked"),
@@ -162,9 +162,9 @@ def test_kills_repeat_no_stored_call_of_an_endpoint(tmp_path, dataset):
             sets = {"base_url": stub.base_url, "concurrency": concurrency}
             return Killed(
                 folder,
-                ("../m.jsonl", "--criterion", "shape", "--n-clusters", 4, "--llm", "openai:stub",
-                 "--vlm", "openai:stub", *(word for key, value in sets.items()
-                                           for word in ("--set", f"{key}={value}"))),
+                ("../m.jsonl", "--criterion", "shape", "--n-clusters", 4, "--embedder",
+                 "tfidf", "--llm", "openai:stub", "--vlm", "openai:stub",
+                 *(word for key, value in sets.items() for word in ("--set", f"{key}={value}"))),
                 {"AGENTCLUST_HOME": str(folder / "home")},
                 lambda: asked[since:],
                 concurrency,

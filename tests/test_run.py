@@ -37,6 +37,7 @@ ROWS = [
     {"id": "c", "path": "", "cluster": 0, "name": "dog, wet", "confidence": 1.0},
     {"id": "d", "path": "/data/d.png", "cluster": 1, "name": "cat", "confidence": 0.5},
 ]
+NAMES = ["dog, wet", "cat", "cow"]
 
 
 def config(**settings):
@@ -54,8 +55,7 @@ def folder(tmp_path):
 @pytest.fixture
 def finished(folder):
     with open_run(folder) as run:
-        run.write("clusters.json", {"names": ["dog, wet", "cat", "cow"]})
-        run.export(ROWS)
+        run.export(ROWS, NAMES)
         run.update(status="done")
     return folder
 
@@ -69,9 +69,13 @@ def files(folder):
 
 def test_what_a_new_run_says_of_itself(folder):
     state = json.loads((folder / "run.json").read_text("utf-8"))
-    assert state["format"] == 1
+    assert state["format"] == 2
     assert state["status"] == "waiting"
-    assert state["attempt"] == "01-kind-of-pet"
+    assert (state["attempt"], state["result"]) == ("01-kind-of-pet", "")
+    [first] = state["attempts"]
+    assert (first["folder"], first["criterion"], first["by"], first["of"]) == (
+        "01-kind-of-pet", "Kind of pet", "ictc", "",
+    )  # fmt: skip
     assert state["config"]["criterion"] == "Kind of pet"
     assert state["config"]["llm"]["model"] == "fake"
     assert state["dataset"] == {
@@ -153,7 +157,7 @@ def test_a_full_disk(full_disk):
     with create(full_disk / "run", config(), DATASET) as run:
         (full_disk / "ballast").write_bytes(bytes(1 << 13))
         with complains("assignments.csv: cannot be written", kind=RunError):
-            run.export([row | {"name": "x" * 30_000} for row in ROWS])
+            run.export([row | {"name": "x" * 30_000} for row in ROWS], NAMES)
         with complains("clusters.json: cannot be written", kind=RunError):
             run.write("clusters.json", {"names": ["x" * 30_000]})
         with complains("captions.jsonl: cannot be written", kind=RunError):
@@ -410,7 +414,7 @@ def test_what_is_no_run(tmp_path, look):
     with complains("is no run directory"):
         look(tmp_path)
     (tmp_path / "run.json").write_text('{"config": {}, "format": 99}')
-    with complains(f"{tmp_path}: has format 99, not 1; use a matching agentclust"):
+    with complains(f"{tmp_path}: has format 99, not 2; use a matching agentclust"):
         look(tmp_path)
     (tmp_path / "run.json").write_text('{"config": ')
     with complains("run.json: cannot be read (", "restore the file"):

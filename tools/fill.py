@@ -14,8 +14,7 @@ def fill(work: Work, why: str) -> str:
         why: The reason, for the report.
     """
     run = work.run
-    before = run.about()["of"] if run.about()["call"] == run.call else run.state["attempt"]
-    clusters = run.read_of(before, "clusters.json")
+    clusters = run.read_of(run.base(), "clusters.json")
     run.begin(f"fallback: {why}", ("captions", "labels", "assignments"), by="ictc and neighbours")
     run.write("clusters.json", clusters)
     filled, by = embedded.fill(work, embedded.embed(work), clusters["names"])

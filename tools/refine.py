@@ -18,9 +18,9 @@ def refine(work: Work, criterion: str) -> str:
     """
     run = work.run
     changed = RunConfig(**run.config.model_dump() | {"criterion": criterion}).criterion
-    if any(changed.lower() == a["criterion"].lower() for a in run.state["attempts"]) and (
-        run.about()["call"] != run.call
-    ):
+    begun = run.begun()
+    others = [about for about in run.state["attempts"] if about != begun]
+    if changed.lower() in {about["criterion"].lower() for about in others}:
         raise RunError(changed, "was tried before", "word it otherwise")
     # captions that were given, or that know no criterion, stay what they are
     keep = () if isinstance(work.captioner, Asker) else ("captions",)
@@ -29,7 +29,7 @@ def refine(work: Work, criterion: str) -> str:
     ictc.label(work)
     found = judging.answerable(work)
     if found:
-        run.turn_to(run.about()["of"])
+        run.turn_to(run.base())
         raise RunError(changed, found.text, "word it otherwise, or fall back")
     ictc.name(work)
     ictc.assign(work)

@@ -7,7 +7,7 @@ The answers are put into the edit itself, so that it can be made again without a
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from agentclust import naming, wording
@@ -15,10 +15,13 @@ from agentclust.edits.grouping import Edit, Grouping
 from agentclust.errors import InputError, RunError
 from agentclust.ictc import SURE, counted_labels
 from agentclust.models.absent import Absent
-from agentclust.types import Choice, Refusal, Request
+from agentclust.types import Choice, Request
 from agentclust.work import Work
 
-CLEAR = 0.2  # a label that is so unlikely of the kind wanted apart is not looked at again
+# of the kind that is wanted apart: small models say it too readily of a caption
+LABEL_SURE = 0.9  # a label is taken as a whole
+LABEL_OPEN = 0.4  # above this its captions are looked at
+CAPTION_SURE = 0.75
 LONGEST_NAME = 60
 BY_WORDS = 0.5  # confidence where no model could judge
 
@@ -73,9 +76,11 @@ def _split(
     whole = edit["group"]
     members = [i for i in grouping.members(whole) if i in ids]
     if not edit["into"]:
-        edit["into"] = _parts(work, grouping, whole, members)
+        edit |= {"into": _parts(work, grouping, whole, members), "proposed": True}
+    # names that a person gives may differ in something else than the run's criterion
+    criterion = "" if edit.get("proposed") else " or ".join(edit["into"])
     # the group's own name as a raw label says nothing of its parts
-    found = fitting(work, members, edit["into"], vague=whole)
+    found = fitting(work, members, edit["into"], criterion, vague=whole)
     if not found and "placed" not in edit:
         parts = ", ".join(edit["into"])
         why = f"none of its {len(members)} samples fits {parts}"
@@ -151,13 +156,16 @@ DECIDED: dict[
 ] = {"split": _split, "wrong": _wrong, "drop": _drop, "drop_empty": _drop, "apart": _apart}
 
 
-def fitting(work: Work, ids: Sequence[str], names: Sequence[str], vague: str = "") -> Found:
+def fitting(
+    work: Work, ids: Sequence[str], names: Sequence[str], criterion: str = "", vague: str = ""
+) -> Found:
     """The group of each sample among `names`; a sample that fits none of them is left out.
 
     Args:
         work: The run.
         ids: The samples.
         names: The groups to choose from.
+        criterion: What they differ in, by default the attempt's criterion.
         vague: A raw label that tells nothing.
     """
     labels, _ = counted_labels(work)
@@ -166,19 +174,19 @@ def fitting(work: Work, ids: Sequence[str], names: Sequence[str], vague: str = "
     known = {text: (spelt[text], 1.0) for text in counts if text in spelt}
     asked = [text for text in counts if text not in known and text != vague.casefold()]
     if has_model(work):
-        for index, choice in naming.choose_labels(work, asked, names).items():
+        for index, choice in naming.choose_labels(work, asked, names, criterion).items():
             best = choice.best
             if best is not None and best < len(names) and choice.probabilities[best] > SURE:
                 known[asked[index]] = (names[best], choice.probabilities[best])
     found = {i: known[labels[i]] for i in ids if labels.get(i) in known}
     if has_model(work):
-        found |= _by_caption(work, [i for i in ids if i not in found], names)
+        found |= _by_caption(work, [i for i in ids if i not in found], names, criterion)
     return {i: found[i] for i in ids if i in found}
 
 
-def _by_caption(work: Work, ids: Sequence[str], names: Sequence[str]) -> Found:
+def _by_caption(work: Work, ids: Sequence[str], names: Sequence[str], criterion: str = "") -> Found:
     found: Found = {}
-    for sample_id, choice in choose_captions(work, ids, names).items():
+    for sample_id, choice in choose_captions(work, ids, names, criterion).items():
         *fits, none = choice.probabilities
         best = max(range(len(fits)), key=fits.__getitem__)
         if none <= naming.UNFIT * fits[best]:
@@ -186,75 +194,76 @@ def _by_caption(work: Work, ids: Sequence[str], names: Sequence[str]) -> Found:
     return found
 
 
-def choose_captions(work: Work, ids: Sequence[str], names: Sequence[str]) -> dict[str, Choice]:
+def choose_captions(
+    work: Work, ids: Sequence[str], names: Sequence[str], criterion: str = ""
+) -> dict[str, Choice]:
     """The model's choice among the names and none for each sample, by its caption.
 
     A sample without a caption is asked by its raw label, one without either is left out.
+
+    Args:
+        work: The run.
+        ids: The samples.
+        names: The groups to choose from.
+        criterion: What they differ in, by default the attempt's criterion.
     """
     template = work.run.template("assign")
-
-    def request(label: str, caption: str) -> Request:
-        return template.render(
-            criterion=work.run.criterion, names=names, label=label, caption=caption
-        )
-
-    return _asked(work, ids, request, [*names, naming.NONE])
-
-
-def _asked(
-    work: Work,
-    ids: Sequence[str],
-    request: Callable[[str, str], Request],
-    options: Sequence[str],
-) -> dict[str, Choice]:
-    """The model's choice for each sample by its caption, or by its raw label without one."""
     captions = work.run.step_rows("captions").known
     labels = work.run.step_rows("labels").known
     known = [i for i in ids if i in captions or i in labels]
     requests = [
-        request("", captions[i]["caption"]) if i in captions else request(labels[i]["label"], "")
+        template.render(
+            criterion=criterion or work.run.criterion,
+            names=names,
+            label="" if i in captions else labels[i]["label"],
+            caption=captions[i]["caption"] if i in captions else "",
+        )
         for i in known
     ]
+    return _answers(work, known, requests, [*names, naming.NONE])
+
+
+def _answers(
+    work: Work, asked: Sequence[str], requests: Sequence[Request], options: Sequence[str]
+) -> dict[str, Choice]:
+    """The model's choice for each request, by what it is about."""
     answers: dict[str, Choice] = {}
-    with work.reporter.step("edit", len(known)) as advance:
+    with work.reporter.step("edit", len(asked)) as advance:
         for index, answer in work.llm.choose(requests, options):
-            if not isinstance(answer, Refusal) and answer.probabilities:
-                answers[known[index]] = answer
+            if isinstance(answer, Choice) and answer.probabilities:
+                answers[asked[index]] = answer
             advance()
     return answers
 
 
 def _of_kind(work: Work, ids: Sequence[str], what: str) -> Found:
-    """The samples of one kind: by their raw label, or by a caption that is in doubt or names it."""
+    """The samples of one kind, by their raw labels and by the captions that those leave open.
+
+    Where no label may be of the kind, it is another matter than the criterion, and every caption
+    is asked.
+    """
     labels, _ = counted_labels(work)
     captions = work.run.step_rows("captions").known
     naming_it = {i for i in ids if i in captions and _says(captions[i]["caption"], what)}
     if not has_model(work):
         by_label = {i for i in ids if i in labels and _says(labels[i], what)}
         return {i: (what, BY_WORDS) for i in ids if i in by_label | naming_it}
+    texts = list(dict.fromkeys(labels[i] for i in ids if i in labels))
+    template = work.run.template("apart-label")
+    requests = [template.render(what=what, label=text) for text in texts]
+    chosen = _answers(work, texts, requests, ["yes", "no"])
+    likely = {text: choice.probabilities[0] for text, choice in chosen.items()}
+    sure = {text: p for text, p in likely.items() if p > LABEL_SURE}
+    found = {i: (what, sure[labels[i]]) for i in ids if labels.get(i) in sure}
+    shut = {text for text, p in likely.items() if p <= LABEL_OPEN}
+    if len(shut) == len(texts):
+        shut.clear()
+    left = [i for i in ids if i in captions and i not in found]
+    asked = [i for i in left if i in naming_it or labels.get(i) not in shut]
     template = work.run.template("apart")
-
-    def request(label: str, caption: str) -> Request:
-        return template.render(what=what, label=label, caption=caption)
-
-    options = [what, naming.NONE]
-    counts = wording.count(labels[i] for i in ids if i in labels)
-    answers = work.llm.choose([request(text, "") for text in counts], options)
-    texts = list(counts)
-    kinds: Mapping[str, float] = {
-        texts[index]: answer.probabilities[0]
-        for index, answer in answers
-        if isinstance(answer, Choice) and answer.probabilities
-    }
-    doubtful, found = [], Found()
-    for sample_id in ids:
-        likely = kinds.get(labels.get(sample_id, ""), SURE)
-        if likely > SURE:
-            found[sample_id] = (what, likely)
-        elif likely > CLEAR or sample_id in naming_it:
-            doubtful.append(sample_id)
-    for sample_id, choice in _asked(work, doubtful, request, options).items():
-        if choice.probabilities[0] > SURE:
+    requests = [template.render(what=what, caption=captions[i]["caption"]) for i in asked]
+    for sample_id, choice in _answers(work, asked, requests, [what, naming.NONE]).items():
+        if choice.probabilities[0] > CAPTION_SURE:
             found[sample_id] = (what, choice.probabilities[0])
     return {i: found[i] for i in ids if i in found}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from importlib.util import find_spec
 from typing import Any, Literal, Protocol
 
@@ -52,6 +53,7 @@ def default_embedder(of: Kind) -> str:
     return "minilm" if all(find_spec(package) for package in MINILM) else "tfidf"
 
 
+@lru_cache(maxsize=4)  # the weights of one take a second to load
 def load_embedder(name: str, of: Kind | None = None) -> Embedder:
     """The embedder of that name.
 

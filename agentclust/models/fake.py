@@ -118,7 +118,7 @@ def simplest(schema: dict[str, Any]) -> Any:
     """
     if "const" in schema:
         return schema["const"]
-    if "enum" in schema:
+    if schema.get("enum"):
         return schema["enum"][0]
     for way in ("anyOf", "oneOf", "allOf"):
         if way in schema:

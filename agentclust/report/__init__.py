@@ -22,10 +22,10 @@ from agentclust.errors import RunError
 from agentclust.report.confusion import confusion
 from agentclust.report.gallery import groups
 from agentclust.report.thumbnails import thumbnails
-from agentclust.report.view import Agreement, Prompt, View
+from agentclust.report.view import Agreement, Attempt, Prompt, View
 from agentclust.types import Clustering, Usage
 
-__all__ = ["Agreement", "Prompt", "View", "write", "write_index"]
+__all__ = ["Agreement", "Attempt", "Prompt", "View", "write", "write_index"]
 
 HERE = Path(__file__).parent
 
@@ -42,6 +42,12 @@ SCORES: Mapping[str, tuple[str, str, str]] = {
     "balance": ("Balance", "decimal", "1 for clusters of equal size, 0 for all in one"),
     "largest": ("Largest", "percent", "of the assigned are in the largest cluster"),
     "empty": ("Empty", "count", "clusters without a member"),
+    "information": ("Information", "decimal", "what clusters and raw labels tell of each other"),
+    "confusion": ("Confusion", "decimal", "overlap of the two names that are confused most"),
+    "coverage": ("Coverage", "percent", "of the raw labels fit one of the names"),
+    "agreement": ("Agreement", "decimal", "with k-means on captions and raw labels"),
+    "echo": ("Echo", "decimal", "with the name that is nearest to each caption"),
+    "quality": ("Quality", "decimal", "by which attempts of a run are compared"),
 }
 
 

@@ -26,6 +26,25 @@ class Prompt:
     sha256: str
 
 
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One way the run was tried.
+
+    Attributes:
+        why: What it tried.
+        names: Its cluster names; none where it did not come so far.
+        quality: Its internal score, 0..1; None where it has none.
+        is_result: Whether it is the result.
+        failed: Why it was given up, empty where it was not.
+    """
+
+    why: str
+    names: tuple[str, ...]
+    quality: float | None
+    is_result: bool
+    failed: str = ""
+
+
 @dataclass(frozen=True)
 class Agreement:
     """How far the clusters agree with true labels, as `metrics.external` measures it.
@@ -61,6 +80,8 @@ class View:
         status: The run's status; anything but "done" is pointed out.
         mode: "default" or "paper".
         notes: What a reader must know first: fallbacks and their reasons.
+        attempts: The ways it was tried, in their order.
+        edits: What a person changed, a sentence each.
         left_out: Files that are no usable sample.
         models: Model by role, such as "llm" -> "openai:NAME".
         settings: Further settings worth showing, by name.
@@ -80,6 +101,8 @@ class View:
     status: str = "done"
     mode: str = "default"
     notes: tuple[str, ...] = ()
+    attempts: tuple[Attempt, ...] = ()
+    edits: tuple[str, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
     models: Mapping[str, str] = field(default_factory=dict)
     settings: Mapping[str, str] = field(default_factory=dict)

@@ -16,6 +16,7 @@ from agentclust import (
     datasets,
     edits,
     embedded,
+    ictc,
     newcomers,
     plugins,
     prompts,
@@ -188,8 +189,10 @@ def _cluster(work: Work) -> None:
     elif config.method in METHODS:
         agent.in_fixed_order(work)
     else:
-        found = embedded.embed(work)
-        embedded.cluster(work, config.method, found)
+        of = embedded.wanted(work)
+        if of == "text":
+            ictc.caption(work)
+        embedded.cluster(work, config.method, embedded.embed(work, of))
         score(work)
 
 

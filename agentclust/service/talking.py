@@ -13,7 +13,7 @@ from agentclust.models import catalogue
 from agentclust.opening import open_run
 from agentclust.progress import Reporter
 from agentclust.service.running import METHODS
-from agentclust.session import Session
+from agentclust.sessions import Session
 from agentclust.suggesting import Suggestion
 from agentclust.working import Models, asking, budget_of, working
 

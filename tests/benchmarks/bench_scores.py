@@ -15,6 +15,7 @@ by `quality` is within two points of the best there is.
 from __future__ import annotations
 
 import argparse
+import calendar
 import json
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -37,9 +38,7 @@ from agentclust.models.asking import Asker
 from agentclust.record import read_state
 from agentclust.types import Choice
 
-FOREIGN = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday", "january",
-           "february", "march", "april", "may", "june", "july", "august", "september", "october",
-           "november", "december", "spring"]  # fmt: skip
+FOREIGN = [*calendar.day_name, *calendar.month_name[1:]]  # names of no picture
 NEAR = 0.02  # of the best ACC: as good as the best
 SHOWN = ("quality", "quality_words", "agreement", "echo", "information", "echo_words", "largest",
          "balance", "confused", "confidence", "unsure", "unassigned")  # fmt: skip
@@ -48,14 +47,14 @@ LESS_IS_MORE = ("largest", "confused", "unsure", "unassigned")
 
 @dataclass
 class Samples:
-    """One set: captions, what the label step made of them, and their embeddings."""
+    """One set: its captions, and what the label and name steps made of them."""
 
     name: str
     criterion: str
     k: int
     ids: list[str]
     captions: list[str]
-    raw_labels: list[str]
+    raw_labels: list[str]  # "" where it is unknown
     names: list[str]
 
 
@@ -110,7 +109,7 @@ def _settle(table: np.ndarray, raw_labels: Sequence[str]) -> tuple[np.ndarray, n
     row_of = dict(zip(counted(raw_labels), table, strict=True))
     for index, label in enumerate(raw_labels):
         *fits, none = row_of.get(label, np.zeros(2))
-        if 0 < max(fits) and none <= naming.UNFIT * max(fits):
+        if max(fits) > 0 and none <= naming.UNFIT * max(fits):
             clusters[index], confidences[index] = int(np.argmax(fits)), max(fits)
     return clusters, confidences
 
@@ -120,12 +119,10 @@ def prepare(spec: str, llm: str, most: int, folder: Path) -> Samples:
     source, criterion, k = spec.rsplit(":", 2)
     text = (Path(source) / "captions.jsonl").read_text(encoding="utf-8")
     rows = [json.loads(line) for line in text.splitlines()][:most]
-    name = Path(source).name
+    name = f"{Path(source).name} {criterion}"
     manifest = folder / f"{name}.jsonl"
-    manifest.write_text(
-        "".join(json.dumps({"id": r["id"], "caption": r["caption"]}) + "\n" for r in rows),
-        encoding="utf-8",
-    )
+    given = [json.dumps({"id": row["id"], "caption": row["caption"]}) for row in rows]
+    manifest.write_text("\n".join(given), encoding="utf-8")
     settings = {"criterion": criterion, "n_clusters": int(k), "llm": llm, "method": "ictc"}
     run = agentclust.cluster(str(manifest), out=folder / name, quiet=False, **settings).run
     attempt = run / read_state(run)["attempt"]
@@ -133,14 +130,10 @@ def prepare(spec: str, llm: str, most: int, folder: Path) -> Samples:
     raw = {row["id"]: row["label"] for row in map(json.loads, lines)}
     labels = ["" if wording.is_unknown(raw.get(r["id"], "")) else raw[r["id"]] for r in rows]
     merged = wording.merge(counted(labels)) | {"": ""}
+    names = json.loads((attempt / "clusters.json").read_text(encoding="utf-8"))["names"]
+    ids, captions = [row["id"] for row in rows], [row["caption"] for row in rows]
     return Samples(
-        name=name,
-        criterion=criterion,
-        k=int(k),
-        ids=[r["id"] for r in rows],
-        captions=[r["caption"] for r in rows],
-        raw_labels=[merged[label] for label in labels],
-        names=json.loads((attempt / "clusters.json").read_text(encoding="utf-8"))["names"],
+        name, criterion, int(k), ids, captions, [merged[label] for label in labels], names
     )
 
 
@@ -243,35 +236,35 @@ def judged(samples: Samples, one: Grouping, judge: Judge) -> dict[str, float]:
 def picks(runs: Sequence[dict], of: int, times: int = 1000) -> tuple[float, float]:
     """How often the best of a few random runs by quality is as good as the best, and the loss."""
     rng = np.random.default_rng(0)
-    lost = []
-    for _ in range(times):
-        few = [runs[i] for i in rng.choice(len(runs), of, replace=False)]
-        best = max(few, key=lambda run: run["quality"])
-        lost.append(max(run["acc"] for run in few) - best["acc"])
-    return float(np.mean(np.array(lost) <= NEAR)), float(np.mean(lost))
+    acc, quality = (np.array([run[score] for run in runs]) for score in ("acc", "quality"))
+    few = np.array([rng.choice(len(runs), of, replace=False) for _ in range(times)])
+    kept = few[np.arange(times), quality[few].argmax(axis=1)]
+    lost = acc[few].max(axis=1) - acc[kept]
+    return float((lost <= NEAR).mean()), float(lost.mean())
+
+
+def correlation(runs: Sequence[dict], score: str) -> float:
+    """Of the score, where less is more of its negative, with ACC; 0 where it never changes."""
+    sign = -1 if score in LESS_IS_MORE else 1
+    pairs = [(sign * run[score], run["acc"]) for run in runs if score in run]
+    values, accs = zip(*pairs, strict=True)
+    return float(spearmanr(values, accs).statistic) if len(set(values)) > 1 else 0.0
 
 
 def report(runs: Sequence[dict]) -> Iterator[str]:
     """The tables, as Markdown."""
-    sets = {
-        name: [r for r in runs if r["set"] == name]
-        for name in dict.fromkeys(r["set"] for r in runs)
-    }
+    sets: dict[str, list[dict]] = {}
+    for run in runs:
+        sets.setdefault(run["set"], []).append(run)
     yield f"{len(runs)} runs; Spearman's rank correlation with ACC.\n"
     heads = [*(f"{name} ({len(own)})" for name, own in sets.items()), "mean", "pooled"]
     yield f"| score | {' | '.join(heads)} |"
     yield "|---" * (len(sets) + 3) + "|"
     for score in SHOWN:
-        sign = -1 if score in LESS_IS_MORE else 1
-
-        def correlation(own: Sequence[dict], score: str = score, sign: int = sign) -> float:
-            own = [run for run in own if score in run]
-            found = spearmanr([sign * run[score] for run in own], [run["acc"] for run in own])
-            return float(np.nan_to_num(found.statistic))
-
-        each = [correlation(own) for own in sets.values()]
-        cells = " | ".join(f"{value:.2f}" for value in [*each, np.mean(each), correlation(runs)])
-        yield f"| {'less ' if sign < 0 else ''}{score} | {cells} |"
+        each = [correlation(own, score) for own in sets.values()]
+        cells = [f"{value:.2f}" for value in (*each, np.mean(each), correlation(runs, score))]
+        less = "less " if score in LESS_IS_MORE else ""
+        yield f"| {less}{score} | {' | '.join(cells)} |"
     yield "\nThe best of a few runs by quality: how often within 2 points of the best; mean loss.\n"
     yield "| runs | " + " | ".join(sets) + " | mean |\n" + "|---" * (len(sets) + 2) + "|"
     for few in (3, 4):

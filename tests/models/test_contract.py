@@ -53,6 +53,7 @@ class Stop(BaseModel, strict=True, extra="forbid"):
     """End the run."""
 
 
+ACT = ["Act.", "What now?", "Go on."]
 TOOLS = {"Count": Count, "Sort": Sort, "Stop": Stop}
 
 
@@ -339,17 +340,17 @@ def test_a_named_tool_is_called(backend):
 
 @pytest.mark.parametrize("tool", TOOLS.values(), ids=TOOLS)
 def test_a_forced_call_has_arguments_of_their_types(caller, tool):
-    for user in USERS:
+    for user in ACT:
         check(calling(caller, user, [tool]))
 
 
 def test_a_forced_call_is_one_of_the_tools(caller):
-    for user in USERS:
+    for user in ACT:
         check(calling(caller, user))
 
 
 def test_with_auto_there_are_words_or_a_valid_call(caller):
-    for user in USERS:
+    for user in ACT:
         message = calling(caller, user, choice="auto")
         if message.tool_calls:
             check(message)
@@ -361,8 +362,8 @@ def test_with_auto_there_are_words_or_a_valid_call(caller):
 def test_the_same_seed_gives_the_same_call(caller):
     warm = caller.config.model_copy(update={"temperature": 2.0})
     one, two = load_model(warm, 5), load_model(warm, 5)
-    calls = [calling(caller, user, model=one) for user in USERS]
-    again = [calling(caller, user, model=two) for user in reversed(USERS)]
+    calls = [calling(caller, user, model=one) for user in ACT]
+    again = [calling(caller, user, model=two) for user in reversed(ACT)]
     for first, second in zip(calls, reversed(again), strict=True):
         check(first)
         assert first.tool_calls == second.tool_calls

@@ -6,7 +6,6 @@ before the last message is a run of parts which the next prompt may share.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from datetime import datetime
 from itertools import pairwise, takewhile
@@ -17,6 +16,7 @@ from llama_cpp.llama_chat_format import CHATML_CHAT_TEMPLATE, Jinja2ChatFormatte
 
 from agentclust.errors import RequestRefused
 from agentclust.models.gguf.weights import Gguf
+from agentclust.models.tool_calls import call_text
 
 # what LLaVA 1.5 was trained with; its files mostly carry no template
 VICUNA_TEMPLATE = """\
@@ -75,8 +75,7 @@ def _part(block: Any, images: list[str], marker: str) -> str:
     if kind == "text":
         return str(block["text"])
     if kind == "tool_call":
-        call = {"name": block["name"], "arguments": block["args"]}
-        return json.dumps(call, ensure_ascii=False)
+        return call_text(block["name"], block["args"])
     if kind == "image" and "base64" in block:
         images.append(f"data:{block.get('mime_type', 'image/jpeg')};base64,{block['base64']}")
         return marker

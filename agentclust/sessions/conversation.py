@@ -17,8 +17,8 @@ from agentclust.commands.spelling import ending_key, endings
 from agentclust.edits import Edit, Grouping
 from agentclust.errors import AgentclustError, InputError
 from agentclust.record import read_clustering
-from agentclust.session import again, comparing, looking, understanding
-from agentclust.session.understanding import Known
+from agentclust.sessions import again, comparing, looking, understanding
+from agentclust.sessions.understanding import Known
 from agentclust.types import Clustering
 from agentclust.work import Work
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
-from agentclust import edits, ictc
+from agentclust import edits, ictc, judging
 from agentclust.commands import Command
 from agentclust.edits import Edit, Grouping
 from agentclust.errors import AgentclustError, InputError
@@ -13,7 +15,7 @@ from agentclust.tools.assign import assign
 from agentclust.tools.caption import caption
 from agentclust.tools.label import label
 from agentclust.tools.name import name
-from agentclust.tools.score import score
+from agentclust.types import Sample
 from agentclust.work import Work
 
 VERBS = ("by", "groups", "use")
@@ -44,21 +46,38 @@ def again(work: Work, command: Command, grouping: Grouping) -> Edit:
     if not work.run.state.get("result"):
         work.run.update(result=before)
     edit = {"edit": command.verb, **command.args}
+    samples = work.samples
+    if command.verb == "by":
+        work.samples = _unlabelled(samples)
     work.missing.clear()
     attempt = work.run.begin(edits.described(edit), _kept(work, command), **_changes(work, command))
     try:
-        for step in (caption, label, ictc.name if work.run.about()["given"] else name):
-            step(work)
-        for step in (assign, score):
-            step(work)
+        caption(work)
+        label(work)
+        (ictc.name if work.run.about()["given"] else name)(work)
+        assign(work)
+        judging.score(work)  # and not the tool, which keeps the best attempt: a person has decided
         new = edits.grouping_of(work)
     except BaseException as error:
         why = str(error) if isinstance(error, AgentclustError) else type(error).__name__
         listed = work.run.state["attempts"]
         listed = [a | {"failed": why} if a["folder"] == attempt else a for a in listed]
+        work.samples = samples
         work.run.update(attempt=before, attempts=listed)
         raise
     return edit | {"attempt": attempt} | _by_hand(command, grouping, new)
+
+
+def _unlabelled(samples: Sequence[Sample]) -> tuple[Sample, ...]:
+    """The samples without the raw labels that were given: those are for the first criterion.
+
+    Raises:
+        InputError: Nothing else is known of any of them.
+    """
+    if all(s.caption is None and s.file is None for s in samples):
+        why = "there are raw labels alone, which say nothing of another criterion"
+        raise InputError("/by", why, "start a run over captions or images")
+    return tuple(replace(sample, raw_label=None) for sample in samples)
 
 
 def _kept(work: Work, command: Command) -> list[str]:

@@ -14,19 +14,18 @@ from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatResult
 from pydantic import PrivateAttr
 
-from agentclust import edits, ictc, pages
+from agentclust import edits, ictc, judging, pages
 from agentclust.errors import InputError, ModelError
 from agentclust.models.absent import Absent
 from agentclust.models.asking import Asker
 from agentclust.models.budget import Budget
 from agentclust.models.fake import FakeModel
-from agentclust.session import Session, understanding
-from agentclust.session.understanding import Known
-from agentclust.tools.score import score
+from agentclust.sessions import Session, understanding
+from agentclust.sessions.understanding import Known
 from agentclust.types import Call, Sample
 from agentclust.work import Work
 from tests.pictures import draw
-from tests.steps import captioned, opened
+from tests.steps import captioned, labelled, opened
 
 CAPTIONS = (
     "a violin",  # id0
@@ -68,7 +67,7 @@ class Broken(FakeModel):
 
 def finish(work: Work) -> None:
     """The run as `method=ictc` leaves it."""
-    for step in (ictc.caption, ictc.label, ictc.name, ictc.assign, score):
+    for step in (ictc.caption, ictc.label, ictc.name, ictc.assign, judging.score):
         step(work)
     edits.export(work, edits.grouping_of(work))
     work.run.update(status="done")
@@ -240,6 +239,7 @@ def test_another_criterion_is_another_attempt(session, work):
 def test_another_number_keeps_labels_and_what_a_person_placed(session, work):
     session.say("/move id4 to harp")
     usage = work.run.usage()
+    answered_by(session, FakeModel())
     assert session.say("make it 3 groups").changed
     assert len(session.grouping.names) == 3
     assert work.run.usage()["label"] == usage["label"]
@@ -299,6 +299,26 @@ def test_a_model_that_sees_captions_again_for_another_criterion(tmp_path):
         assert work.run.usage()["caption"].calls == 3
         assert Session(work).say("/by colour").changed
         assert work.run.usage()["caption"].calls == 6
+
+
+def test_given_raw_labels_are_for_the_first_criterion(tmp_path):
+    known = [("a ball in red", "ball"), ("a cone in green", "cone"), ("a ball in green", "ball")]
+    samples = [Sample(f"id{i}", caption=c, raw_label=label) for i, (c, label) in enumerate(known)]
+    with opened(tmp_path, samples) as work:
+        finish(work)
+        session = Session(work)
+        assert session.say("/by colour").changed
+        assert set(session.grouping.names) == {"red", "green"}
+
+
+def test_raw_labels_alone_say_nothing_of_another_criterion(tmp_path):
+    with opened(tmp_path, labelled("ball", "cone", "ball")) as work:
+        finish(work)
+        session = Session(work)
+        before = state(session)
+        assert "raw labels alone" in session.say("/by colour").text
+        assert state(session) == before
+        assert session.say("/use ball, cone").changed
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,5 @@
 """A conversation about a result: a person says what to change or asks why, and gets an answer."""
 
-from agentclust.session.conversation import Answer, Session
+from agentclust.sessions.conversation import Answer, Session
 
 __all__ = ["Answer", "Session"]
