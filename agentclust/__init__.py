@@ -1,6 +1,6 @@
 """agentclust sorts images by a criterion given in plain words.
 
-Imports run downward: ``cli | chat`` → ``service`` → ``session | agent`` → ``tools`` → ``edits |
+Imports run downward: ``cli | chat`` → ``service`` → ``sessions | agent`` → ``tools`` → ``edits |
 attempts | judging | embedded`` → ``ictc | paper`` → ``models | captioners | embedders |
 clusterers | datasets | metrics | scores | report`` → ``run | cache`` → ``config | prompts`` →
 ``types`` → ``errors``. Only ``agent`` imports LangGraph.
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from agentclust.types import Clustering
 
 __version__ = version("agentclust")
-__all__ = ["Clustering", "cluster", "talk"]
+__all__ = ["Clustering", "cluster", "session"]
 
 
 def cluster(
@@ -70,7 +70,7 @@ def cluster(
 
 
 @contextmanager
-def talk(
+def session(
     run: str | os.PathLike[str], *, criterion: str = "", quiet: bool = True, **settings: Any
 ) -> Iterator[Session]:
     """Talk about a result in plain words: ``session.say("merge violin and cello")``.

@@ -17,6 +17,7 @@ from agentclust.work import Work
 
 KEPT = ("captions", "labels")
 CANDIDATES = 40  # names that choosing K begins with
+FAR_OFF = 0.6  # the number of groups asked for, of what there seem to be, or the other way round
 RARE = 0.01  # share of the samples below which a label is no candidate of its own
 
 
@@ -155,11 +156,23 @@ def over_clustered(work: Work, counts: Mapping[str, int]) -> list[str]:
     return names
 
 
-def expected_k(work: Work) -> int:
-    """How many groups the raw labels tell apart, by `over_clustered`."""
+def notice_k(work: Work) -> None:
+    """Note where the raw labels tell far more or fewer groups apart than were asked for.
+
+    The number a person asked for is kept: only they know what they want.
+    """
+    wanted = work.run.n_clusters
+    if wanted == "auto" or work.run.about()["by"] != "ictc":
+        return
     _, counts = ictc.counted_labels(work)
     with work.paying("judge"):
-        return len(over_clustered(work, counts))
+        names = over_clustered(work, counts)
+    if len(names) >= 2 and not FAR_OFF <= len(names) / wanted <= 1 / FAR_OFF:
+        shown = ", ".join(names[:8])
+        work.run.note(
+            f"{wanted} groups were asked for, and the raw labels tell about {len(names)} apart "
+            f"({shown}{', …' if len(names) > 8 else ''})"
+        )
 
 
 def ask_again(work: Work) -> str:

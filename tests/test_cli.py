@@ -15,7 +15,7 @@ CAPTIONS = ["a ball", "a cone", "a small ball", "a cone", "a ball", "a sofa"]
 SHAPE = ("--criterion", "shape", "--n-clusters", 2, "--llm", "fake")
 COMMANDS = ["", "run", "resume", "show", "evaluate", "report", "models", "models list",
             "models pull", "models check", "datasets", "datasets list", "datasets prepare",
-            "demo"]  # fmt: skip
+            "demo", "assign", "chat", "suggest"]  # fmt: skip
 
 
 @pytest.fixture
@@ -99,7 +99,9 @@ def test_show_prints_one_object(done):
                             "unassigned", "fallbacks", "usage"}  # fmt: skip
     assert shown["usage"].keys() >= {"calls", "prompt_tokens", "cached_prompt_tokens",
                                      "completion_tokens", "seconds"}  # fmt: skip
-    assert (shown["status"], shown["criterion"], shown["method"]) == ("done", "shape", "ictc")
+    assert (shown["status"], shown["criterion"], shown["method"]) == ("done", "shape", "agent")
+    assert (shown["by"], shown["attempts"][0]["folder"]) == ("ictc", "01-shape")
+    assert [attempt["is_result"] for attempt in shown["attempts"]].count(True) == 1
     assert shown["clusters"] == [{"name": "ball", "size": 3}, {"name": "cone", "size": 2}]
     assert (shown["n_samples"], shown["unassigned"], shown["fallbacks"]) == (6, 1, [])
     assert shown["usage"]["calls"] > 6

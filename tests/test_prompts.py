@@ -19,6 +19,16 @@ VALUES = {
     "labels": {"rain": 3, "sun": 2},
     "k": 2,
     "hint": " of broad kinds",
+    "what": "snowy scenes",
+    "said": "these are no storms",
+    "earlier": "make it calmer",
+    "question": "Which images are to be calmer?",
+    "captions": ["A wet street.", "A bright lawn."],
+    "words": ["wet", "umbrella"],
+    "n": 40,
+    "attempts": ["01-weather: rain, sun", "02-weather: rain, snow"],
+    "findings": ["nearly no sample is in sun", "'rain' holds 90% of the samples"],
+    "options": ["name_again(): say it anew", "split(rain): it holds too much"],
 }
 FIELDS = {
     "name": "label",
@@ -57,10 +67,9 @@ def test_every_template_of_ours_renders(name):
     texts = f"{request.system}\n{request.user}"
     assert request.user
     assert request.user == request.user.strip()
-    assert VALUES["criterion"] in texts
-    for variable in set(template.variables) & {"label", "names"}:
-        shown = VALUES[variable] if variable == "label" else VALUES[variable][1]
-        assert shown in texts
+    for variable in set(template.variables) - {"caption", "labels"}:
+        shown = VALUES[variable]
+        assert str(shown[1] if isinstance(shown, list) else shown) in texts, variable
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -186,7 +195,7 @@ def test_a_byte_order_mark(tmp_path):
 
 
 def test_an_unknown_template():
-    with complains("lable: unknown template; did you mean 'label'? available: assign, "):
+    with complains("lable: unknown template; did you mean 'label'? available: apart, "):
         load("lable")
 
 

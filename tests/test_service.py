@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import html
 import json
 from collections import Counter
 from pathlib import Path
@@ -29,13 +30,37 @@ def asked(tmp_path, monkeypatch):
 
 
 def start(dataset, out, *criteria, **settings):
-    values = {"dataset": str(dataset), "n_clusters": 2, "llm": "fake"} | settings
+    values = {"dataset": str(dataset), "n_clusters": 2, "llm": "fake", "embedder": "tfidf"}
+    values |= settings
     configs = [make_config(values | {"criterion": c}) for c in criteria or ("shape",)]
     return service.start(configs, Path(out), reporter=Reporter(quiet=True))
 
 
 def state(folder):
     return json.loads((folder / "run.json").read_text("utf-8"))
+
+
+def fell_back(folder, said):
+    """A run that is complete all the same, and tells everywhere why it is not IC|TC."""
+    about, shown = state(folder), pages.show(folder)
+    [reason] = about["fallbacks"]
+    assert said in reason
+    assert "tfidf" in reason
+    assert about["status"] == "done"
+    assert (shown["status"], shown["fallbacks"]) == ("done", [reason])
+    assert shown["by"] != "ictc"
+    assert html.escape(reason) in (folder / "report.html").read_text("utf-8")
+    with (folder / "assignments.csv").open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert len(rows) == about["dataset"]["n_samples"]
+    assert {row["name"] for row in rows} == {cluster["name"] for cluster in shown["clusters"]}
+
+
+def went_on(folder):
+    """A run that fell back and is now done by IC|TC."""
+    shown = pages.show(folder)
+    assert (shown["status"], shown["fallbacks"], shown["by"]) == ("done", [], "ictc")
+    assert "fell back" not in (folder / "report.html").read_text("utf-8")
 
 
 # the run directory
@@ -55,10 +80,14 @@ def test_a_run_holds_what_design_promises(tmp_path):
     assert found.sizes() == {"ball": 3, "cone": 2}
     about = state(folder)
     assert about["status"] == "done"
-    assert about["format"] == 1
+    assert about["format"] == 2
+    assert about["result"] == about["attempt"]
+    assert about["attempt"] in [attempt["folder"] for attempt in about["attempts"]]
+    messages = [json.loads(line) for line in (folder / "messages.jsonl").read_text().splitlines()]
+    assert [row["id"] for row in messages] == [f"m{i:04d}" for i in range(len(messages))]
     assert about["config"]["llm"]["model"] == "fake"
     assert about["dataset"]["n_samples"] == 6
-    assert {"label", "assign"} <= set(about["prompts"]) <= {"label", "assign", "names"}
+    assert {"label", "assign"} <= set(about["prompts"]) <= {"label", "assign", "names", "fits", "decide"}
     for name, known in about["prompts"].items():
         assert (folder / "prompts" / f"{name}.yaml").is_file()
         assert len(known["sha256"]) == 64
@@ -110,7 +139,7 @@ def test_criteria_share_the_captions_of_a_captioner(tmp_path, asked):
 
 def test_a_vlm_is_asked_for_each_criterion(tmp_path, asked):
     folder = pictures(tmp_path / "pictures", "rgr")
-    settings = {"vlm": RECORDING, "n_clusters": "auto"}
+    settings = {"vlm": RECORDING, "n_clusters": "auto", "method": "ictc"}
     with pytest.raises(RunError):  # the fake model sees nothing: all captions are the same
         start(folder, tmp_path / "runs", "colour", "mood", **settings)
     with pytest.raises(RunError):
@@ -124,7 +153,7 @@ def test_a_vlm_is_asked_for_each_criterion(tmp_path, asked):
 def test_criteria_wait_for_each_other_and_resume_goes_on_with_all(tmp_path, asked):
     file = manifest(tmp_path / "m.jsonl", CAPTIONS)
     with pytest.raises(RunError, match="resume the run with a larger --max-calls"):
-        start(file, tmp_path / "runs", "shape", "kind", llm=RECORDING, max_calls=2)
+        start(file, tmp_path / "runs", "shape", "kind", llm=RECORDING, method="ictc", max_calls=2)
     first, second = (tmp_path / "runs" / name for name in ("shape", "kind"))
     assert (state(first)["status"], state(second)["status"]) == ("failed", "waiting")
     assert pages.show(second)["clusters"] == []
@@ -136,10 +165,10 @@ def test_criteria_wait_for_each_other_and_resume_goes_on_with_all(tmp_path, aske
 
 def test_criteria_share_one_budget_of_calls(tmp_path, asked):
     file = manifest(tmp_path / "m.jsonl", CAPTIONS)
-    start(file, tmp_path / "alone", llm=RECORDING, cache=False)
+    start(file, tmp_path / "alone", llm=RECORDING, method="ictc", cache=False)
     once = len(noted(asked))
     with pytest.raises(RunError, match=f"max_calls={once + 2}"):
-        start(file, tmp_path / "runs", "shape", "kind", llm=RECORDING, cache=False,
+        start(file, tmp_path / "runs", "shape", "kind", llm=RECORDING, method="ictc", cache=False,
               max_calls=once + 2)  # fmt: skip
     assert len(noted(asked)) == 2 * once + 2
     statuses = [state(tmp_path / "runs" / name)["status"] for name in ("shape", "kind")]
@@ -148,6 +177,22 @@ def test_criteria_share_one_budget_of_calls(tmp_path, asked):
         service.resume(tmp_path / "runs/kind", Reporter(quiet=True), max_calls=0)
     service.resume(tmp_path / "runs", Reporter(quiet=True), max_calls=once)
     assert len(noted(asked)) == 3 * once
+
+
+def test_criteria_of_the_agent_share_a_budget_and_all_have_a_result(tmp_path, asked):
+    file = manifest(tmp_path / "m.jsonl", CAPTIONS)
+    start(file, tmp_path / "alone", llm=RECORDING, cache=False)
+    once = len(noted(asked))
+    both = {"llm": RECORDING, "cache": False, "max_calls": once + 2}
+    found = start(file, tmp_path / "runs", "shape", "kind", **both)
+    assert [c.criterion for c in found] == ["shape", "kind"]
+    assert len(noted(asked)) == 2 * once + 2
+    first, second = (tmp_path / "runs" / name for name in ("shape", "kind"))
+    went_on(first)
+    fell_back(second, f"max_calls={once + 2}")
+    service.resume(tmp_path / "runs", Reporter(quiet=True), max_calls=once)
+    assert len(noted(asked)) == 3 * once
+    went_on(second)
 
 
 def test_two_criteria_of_one_folder_are_refused(tmp_path):
@@ -202,7 +247,7 @@ def test_a_picture_travels_without_its_metadata(tmp_path, asked):
         picture.save(tmp_path / f"pictures/a{i}.png", pnginfo=told, exif=exif)
         picture.save(tmp_path / f"pictures/b{i}.jpg", exif=exif, comment=b"concealed truth")
     with pytest.raises(RunError):
-        start(tmp_path / "pictures", tmp_path / "run", vlm=RECORDING)
+        start(tmp_path / "pictures", tmp_path / "run", vlm=RECORDING, method="ictc")
     urls = [row["human"][0]["image_url"]["url"] for row in noted(asked)]
     assert len(urls) == 4
     for url in urls:
@@ -232,7 +277,7 @@ def test_nothing_is_begun_with_a_wrong_call(tmp_path):
 def test_a_failed_run_says_why_and_keeps_what_was_paid(tmp_path, asked):
     file = manifest(tmp_path / "m.jsonl", CAPTIONS)
     with pytest.raises(RunError):
-        start(file, tmp_path / "run", llm=RECORDING, max_calls=3)
+        start(file, tmp_path / "run", llm=RECORDING, method="ictc", max_calls=3)
     about = state(tmp_path / "run")
     assert about["status"] == "failed"
     assert "budget" in about["reason"]
@@ -251,15 +296,35 @@ def test_a_failed_run_says_why_and_keeps_what_was_paid(tmp_path, asked):
 def test_a_model_that_refuses_everything_fails_the_run(tmp_path):
     file = manifest(tmp_path / "m.jsonl", [f"forbidden thing {i}" for i in range(30)])
     with pytest.raises(ModelError, match="against its policy"):
-        start(file, tmp_path / "run", llm="tests.plugged:Refusing")
+        start(file, tmp_path / "run", llm="tests.plugged:Refusing", method="ictc")
     assert state(tmp_path / "run")["status"] == "failed"
+
+
+def test_an_agent_that_is_cut_short_falls_back_and_goes_on(tmp_path, asked):
+    file = manifest(tmp_path / "m.jsonl", CAPTIONS)
+    start(file, tmp_path / "whole", llm=RECORDING, cache=False)
+    whole = len(noted(asked))
+    asked.unlink()
+    start(file, tmp_path / "run", llm=RECORDING, cache=False, max_calls=3)
+    fell_back(tmp_path / "run", "max_calls=3: the budget of model calls is spent")
+    assert pages.show(tmp_path / "run")["usage"]["calls"] == 3 == len(noted(asked))
+    [found] = service.resume(tmp_path / "run", Reporter(quiet=True), max_calls=50)
+    assert found.sizes() == {"ball": 3, "cone": 2}
+    went_on(tmp_path / "run")
+    assert len({row["digest"] for row in noted(asked)}) == len(noted(asked)) == whole
+
+
+def test_an_agent_whose_model_refuses_everything_falls_back(tmp_path):
+    file = manifest(tmp_path / "m.jsonl", [f"forbidden thing {i % 3}" for i in range(30)])
+    start(file, tmp_path / "run", llm="tests.plugged:Refusing")
+    fell_back(tmp_path / "run", "against its policy")
 
 
 def test_without_the_cache_the_run_keeps_its_answers_itself(tmp_path, asked, monkeypatch):
     home = tmp_path / "home"
     monkeypatch.setenv("AGENTCLUST_HOME", str(home))
     file = manifest(tmp_path / "m.jsonl", CAPTIONS)
-    settings = {"llm": RECORDING, "cache": False}
+    settings = {"llm": RECORDING, "method": "ictc", "cache": False}
     with pytest.raises(RunError):
         start(file, tmp_path / "run", max_calls=3, **settings)
     assert not home.exists()
@@ -369,7 +434,7 @@ def test_evaluate_compares_with_labels_of_a_file(tmp_path):
 def test_a_run_without_a_result_cannot_be_evaluated(tmp_path):
     file = manifest(tmp_path / "m.jsonl", CAPTIONS)
     with pytest.raises(RunError):
-        start(file, tmp_path / "run", max_calls=1)
+        start(file, tmp_path / "run", method="ictc", max_calls=1)
     for call in (service.evaluate, lambda folder, _: pages.write_report(folder)):
         with pytest.raises(InputError, match="has no result yet"):
             call(tmp_path / "run", file)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
+from agentclust import attempts
+from agentclust.errors import BudgetSpent, ModelError
 from agentclust.work import Work
 
 
@@ -14,4 +18,6 @@ def finish(work: Work, why: str) -> str:
     """
     best = work.run.state["result"] or work.run.state["attempt"]
     work.run.turn_to(best)
+    with suppress(ModelError, BudgetSpent):  # the result stands without the note
+        attempts.notice_k(work)
     return f"the result is attempt {best}"
