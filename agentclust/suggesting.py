@@ -68,7 +68,7 @@ def suggest(
         ModelError: The model failed for good.
     """
     chosen = random.Random(seed).sample(list(samples), min(SAMPLED, len(samples)))
-    captions = [text for text in _captions(chosen, captioner, folder) if text]
+    captions = [text for text in _captions(chosen, captioner, folder) if text.strip()]
     if len(captions) < 2:
         raise RunError(f"{len(chosen)} samples", "have no captions to read", "name a --vlm")
     request = prompts.load("suggest", folder).render(captions=captions, n=PROPOSED)

@@ -268,7 +268,9 @@ def test_a_run_goes_on_when_the_endpoint_is_back(folder):
 
 def test_an_agent_without_its_endpoint_falls_back_and_goes_on_when_it_is_back(folder):
     ended = outside.run(*at("http://127.0.0.1:9/v1", "agent"), cwd=folder)
-    fell_back(folder, ended, "http://127.0.0.1:9/v1: refuses the connection")
+    gone = "http://127.0.0.1:9/v1: refuses the connection"
+    fell_back(folder, ended, gone)
+    fell_back(folder, outside.run("resume", "run", cwd=folder), gone)
     about = state(folder / "run")
     with Stub(as_fake) as stub:
         about["config"]["llm"]["base_url"] = stub.base_url
@@ -302,15 +304,19 @@ def small_disk(tmp_path) -> Iterator[Callable[[int], Path]]:
         subprocess.run(("umount", disk), check=True)
 
 
-@pytest.mark.parametrize(("what", "size"), [("the run", 52), ("the answers", 300)])
-def test_a_full_disk(folder, small_disk, what, size):
+@pytest.mark.parametrize(
+    ("what", "size", "method"),
+    [("the run", 52, "ictc"), ("the run", 52, "agent"), ("the answers", 300, "ictc")],
+)
+def test_a_full_disk(folder, small_disk, what, size, method):
     disk = small_disk(size)
     things = ("ball", "cone", "cube")
     file = manifest(folder / "many.jsonl", [f"{i}, a {things[i % 3]}" for i in range(150)])
     where = {"the run": disk / "run", "the answers": folder / "run"}[what]
     env = {"the run": {}, "the answers": {"AGENTCLUST_HOME": str(disk)}}[what]
     env |= {"ASKED": str(folder / "asked")}
-    words = (*SHAPE, "--llm", "tests.plugged:Recording", "--out", where)
+    words = (*SHAPE, "--llm", "tests.plugged:Recording", "--method", method, "--out", where)
+    words = (*words, "--embedder", "tfidf")
     ended = outside.run("run", file, *words, cwd=folder, env=env)
     assert ended.status == 1
     assert re.search(r"No space left|disk is full|disk I/O error", ended.complaint)

@@ -15,6 +15,7 @@ from langchain_core.outputs import ChatResult
 from pydantic import PrivateAttr
 
 from agentclust import edits, ictc, judging, pages
+from agentclust.agent import in_fixed_order
 from agentclust.errors import InputError, ModelError
 from agentclust.models.absent import Absent
 from agentclust.models.asking import Asker
@@ -611,3 +612,19 @@ def test_twenty_turns_over_a_thousand_samples_ask_only_what_an_edit_touches(tmp_
         # the members' labels are the names of the parts, but for the harp that a person had put
         # there: its label and, since that fits neither, its caption
         assert asked == {"/split strings into violin, cello": 2, "/wrong img_2, img_3": 2}
+
+
+def test_a_merge_holds_for_another_number_of_groups(tmp_path):
+    captions = [f"somebody with a {word}" for word in ("violin", "cello", "harp", "flute") * 4]
+    with opened(tmp_path, captioned(*captions), n_clusters=4) as work:
+        in_fixed_order(work)
+        talk = Session(work)
+        assert talk.say("/merge violin cello as strings").changed
+        answer = talk.say("make it 2 groups")
+        assert len(talk.grouping.names) == 2, answer.text
+        assert talk.say("make it 3 groups").changed
+        assert sorted(talk.grouping.names) == ["flute", "harp", "strings"]
+        assert talk.say("/undo").changed
+        assert talk.say("/redo").changed
+        assert sorted(talk.grouping.names) == ["flute", "harp", "strings"]
+        assert Session(work).grouping == talk.grouping

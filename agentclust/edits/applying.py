@@ -38,7 +38,10 @@ def apply(
     if "attempt" in edit:
         if work.run.state["attempt"] != edit["attempt"]:
             work.run.turn_to(edit["attempt"])
-        return _placed(grouping_of(work), edit, by="person")
+        begun = grouping_of(work)
+        for carried in edit.get("carried", ()):
+            begun = apply(work, begun, carried)
+        return _placed(begun, edit, by="person")
     full = decide(work, grouping, edit, fresh)
     missing = [name for name in _named(full) if name not in grouping.names]
     if missing:

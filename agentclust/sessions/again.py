@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -46,18 +46,55 @@ def again(work: Work, command: Command, grouping: Grouping) -> Edit:
     if not work.run.state.get("result"):
         work.run.update(result=before)
     edit = {"edit": command.verb, **command.args}
-    samples = work.samples
-    if command.verb == "by":
+    carried = _carried(work) if command.verb == "groups" else []
+    changes = _changes(work, command)
+    if carried:
+        # so many names that as many groups as were asked for are left after the merges
+        joined = sum(len(old["groups"]) - 1 for old in carried if old["edit"] == "merge")
+        more = changes | {"n_clusters": command.args["n"] + joined}
+        new = _attempt(work, edit, _kept(work, command), more)
+        try:
+            for old in carried:
+                new = edits.apply(work, new, old)
+        except InputError:  # a group that was merged or renamed is none of the new ones
+            carried = []
+        if len(new.names) != command.args["n"]:
+            carried = []
+    if not carried:
+        new = _attempt(work, edit, _kept(work, command), changes)
+    return (
+        edit
+        | {"attempt": str(work.run.state["attempt"])}
+        | ({"carried": carried} if carried else {})
+        | _by_hand(command, grouping, new)
+    )
+
+
+def _carried(work: Work) -> list[Edit]:
+    """The merges and names of a person that shall hold for another number of groups."""
+    found: list[Edit] = []
+    for edit in edits.active(edits.log(work).known.values()):
+        if edit["edit"] in ("by", "use"):
+            found = []  # other groups altogether
+        elif edit["edit"] in ("merge", "rename", "tree"):
+            found.append(edit)
+    return found
+
+
+def _attempt(work: Work, edit: Edit, kept: Sequence[str], changes: Mapping[str, Any]) -> Grouping:
+    """The grouping of another attempt; where a step fails, the one before is current again."""
+    before, samples = str(work.run.state["attempt"]), work.samples
+    if edit["edit"] == "by":
         work.samples = _unlabelled(samples)
     work.missing.clear()
-    attempt = work.run.begin(edits.described(edit), _kept(work, command), **_changes(work, command))
+    attempt = work.run.begin(edits.described(edit), kept, **changes)
     try:
         caption(work)
         label(work)
         (ictc.name if work.run.about()["given"] else name)(work)
         assign(work)
         judging.score(work)  # and not the tool, which keeps the best attempt: a person has decided
-        new = edits.grouping_of(work)
+        return edits.grouping_of(work)
     except BaseException as error:
         why = str(error) if isinstance(error, AgentclustError) else type(error).__name__
         listed = work.run.state["attempts"]
@@ -65,7 +102,6 @@ def again(work: Work, command: Command, grouping: Grouping) -> Edit:
         work.samples = samples
         work.run.update(attempt=before, attempts=listed)
         raise
-    return edit | {"attempt": attempt} | _by_hand(command, grouping, new)
 
 
 def _unlabelled(samples: Sequence[Sample]) -> tuple[Sample, ...]:
