@@ -28,7 +28,14 @@ from langgraph.graph.message import add_messages
 from pydantic import ValidationError, create_model
 
 from agentclust import planning
-from agentclust.errors import AgentclustError, BudgetSpent, InputError, ModelError, RunError
+from agentclust.errors import (
+    AgentclustError,
+    BudgetSpent,
+    DiskError,
+    InputError,
+    ModelError,
+    RunError,
+)
 from agentclust.models.asking import InProcess
 from agentclust.planning import Done, Step
 from agentclust.run import Run
@@ -241,6 +248,8 @@ def _act(work: Work, messages: Sequence[AnyMessage]) -> AnyMessage:
     failure = ""
     try:
         text = str(as_tool(work, call["name"]).invoke(call["args"]))
+    except DiskError:
+        raise  # no fallback either could be kept: the run stops here and is resumed
     except (AgentclustError, ValidationError) as error:
         failure, text = "error", str(error)
         if isinstance(error, InputError) and call["name"] in planning.OPENING:

@@ -16,7 +16,7 @@ from typing import Any
 from filelock import FileLock
 from platformdirs import user_cache_path
 
-from agentclust.errors import RunError
+from agentclust.errors import DiskError
 
 
 def home() -> Path:
@@ -49,35 +49,35 @@ class Answers:
                 self._db.commit()
         except (OSError, sqlite3.Error) as error:
             todo = "free the disk, move the file away, or set AGENTCLUST_HOME elsewhere"
-            raise RunError(file, f"cannot be opened ({error})", todo) from None
+            raise DiskError(file, f"cannot be opened ({error})", todo) from None
         self.file = file
 
     def get(self, key: str) -> Any | None:
         """The stored value, or None.
 
         Raises:
-            RunError: The file cannot be read.
+            DiskError: The file cannot be read.
         """
         try:
             with self._lock:
                 row = self._db.execute("SELECT value FROM answers WHERE key = ?", (key,)).fetchone()
         except sqlite3.Error as error:
             todo = "free the disk or move the file away, then resume the run"
-            raise RunError(self.file, f"cannot be read ({error})", todo) from None
+            raise DiskError(self.file, f"cannot be read ({error})", todo) from None
         return None if row is None else json.loads(row[0])
 
     def put(self, key: str, value: Any) -> None:
         """Store a value; it outlives the process when this returns.
 
         Raises:
-            RunError: It cannot be stored.
+            DiskError: It cannot be stored.
         """
         text = json.dumps(value)
         try:
             with self._lock, self._db:
                 self._db.execute("INSERT OR REPLACE INTO answers VALUES (?, ?)", (key, text))
         except sqlite3.Error as error:
-            raise RunError(
+            raise DiskError(
                 self.file, f"cannot store an answer ({error})", "free the disk and resume the run"
             ) from None
 

@@ -15,6 +15,7 @@ from pydantic import (
     Field,
     ValidationError,
     field_validator,
+    model_validator,
 )
 
 from agentclust.errors import InputError
@@ -84,6 +85,13 @@ class RunConfig(_Settings):
     paper_min_count: int = Field(
         15, ge=0, description="mode=paper: raw labels seen at most this often are dropped"
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _published_procedure_is_a_straight_line(cls, values: Any) -> Any:
+        if values.get("mode") == "paper" and values.get("method", "agent") == "agent":
+            return {**values, "method": "ictc"}
+        return values
 
     @field_validator("vlm", "llm", mode="before")
     @classmethod

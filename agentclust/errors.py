@@ -52,5 +52,9 @@ class RunError(AgentclustError):
     """A run could not go on: its folder, its budget or its input stopped it."""
 
 
+class DiskError(RunError):
+    """A file of a run or of the answers cannot be read or written: no step can go on."""
+
+
 class BudgetSpent(RunError):
     """What a run may spend is spent."""

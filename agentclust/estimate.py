@@ -73,11 +73,13 @@ def estimate(config: RunConfig, samples: Sequence[Sample], sees: bool) -> Estima
         k=k, hint="", labels=[("x" * 8, 100)] * min(kinds, 120), **about
     )
     doubtful = int(DOUBTFUL * len(samples))
+    by_meaning = [(SETS * kinds, _tokens(by_label)), (doubtful, _tokens(by_caption))]
+    by_sample = [(len(samples), _tokens(by_caption))]  # the published procedure
+    assigned = by_sample if config.mode == "paper" else by_meaning
     steps = [
         (asked, _tokens(label), LABEL_TOKENS),
         (SETS, _tokens(names), LABEL_TOKENS * k),
-        (SETS * kinds, _tokens(by_label), LABEL_TOKENS),
-        (doubtful, _tokens(by_caption), LABEL_TOKENS),
+        *((calls, read, LABEL_TOKENS) for calls, read in assigned),
     ]
     caption = prompts.load("caption", config.prompts).render(**about)
     seeing = (seen, _tokens(caption) + IMAGE_TOKENS, CAPTION_TOKENS)

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from agentclust.errors import InputError, RunError
+from agentclust.errors import DiskError, InputError
 
 
 class Rows:
@@ -133,8 +133,8 @@ def read_json(file: Path) -> Any:
         raise InputError(file, f"cannot be read ({error})", "restore the file") from None
 
 
-def cannot_write(file: Path, error: OSError) -> RunError:
+def cannot_write(file: Path, error: OSError) -> DiskError:
     """The error for a file that could not be written."""
     full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
     todo = "free the disk, then resume" if full else "check the folder, then resume"
-    return RunError(file, f"cannot be written ({error.strerror or error})", todo)
+    return DiskError(file, f"cannot be written ({error.strerror or error})", todo)

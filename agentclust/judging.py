@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agentclust import embedded, ictc, metrics, naming, scores, wording
-from agentclust.errors import AgentclustError
+from agentclust.errors import AgentclustError, DiskError
 from agentclust.work import Work
 
 LOOKED_AT = 8  # most frequent raw labels that are checked against the criterion
@@ -124,6 +124,8 @@ def score(work: Work) -> dict[str, float]:
     if len(work.samples) >= ENOUGH:
         try:
             found |= _by_embeddings(work, labels, names)
+        except DiskError:
+            raise
         except AgentclustError as error:
             work.reporter.say(f"judged without embeddings: {error}")
     found["quality"] = scores.quality(found)

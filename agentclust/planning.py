@@ -147,6 +147,8 @@ def story(work: Work) -> list[str]:
     """The attempts so far, a line each: what was tried, and what it gave."""
     lines = []
     for about in work.run.state["attempts"]:
+        if about["by"] not in ("ictc", "paper"):
+            continue  # a fallback that a resumed run has taken back
         found = work.run.read_of(about["folder"], "clusters.json") or {}
         scores = work.run.read_of(about["folder"], "scores.json") or {}
         best = ", the best so far" if about["folder"] == work.run.state["result"] else ""

@@ -12,7 +12,7 @@ from sklearn.feature_extraction.text import CountVectorizer
 from agentclust import wording
 from agentclust.captioners import load_captioner
 from agentclust.embedders import Vectors
-from agentclust.errors import AgentclustError
+from agentclust.errors import AgentclustError, DiskError
 from agentclust.types import Reply, Sample
 from agentclust.work import Work
 
@@ -47,6 +47,8 @@ def names(
         try:
             chosen = _asked(work, words, texts)
             named_by = "the language model"
+        except DiskError:
+            raise
         except AgentclustError as error:
             work.reporter.say(f"the groups are named by keywords: {error}")
     return _distinct(chosen, words), named_by

@@ -16,7 +16,7 @@ from agentclust.captioners import Captioner
 from agentclust.errors import ImageProblem, RunError
 from agentclust.models.asking import Asker
 from agentclust.progress import Reporter
-from agentclust.types import Choice, Reply, Sample
+from agentclust.types import Choice, Refusal, Reply, Sample
 
 SAMPLED = 16  # captions that are read
 PROPOSED = 8  # criteria that are tried
@@ -73,7 +73,9 @@ def suggest(
         raise RunError(f"{len(chosen)} samples", "have no captions to read", "name a --vlm")
     request = prompts.load("suggest", folder).render(captions=captions, n=PROPOSED)
     _, reply = next(llm.complete([request], 12 * PROPOSED))
-    lines = reply.text.splitlines() if isinstance(reply, Reply) else []
+    if isinstance(reply, Refusal):
+        raise RunError(llm.config.model, reply.reason, "name another --llm, or a criterion")
+    lines = reply.text.splitlines()
     criteria = list(dict.fromkeys(filter(None, map(wording.normalise, lines))))[:PROPOSED]
     found = []
     with reporter.step("try", len(criteria)) as advance:

@@ -306,7 +306,12 @@ def small_disk(tmp_path) -> Iterator[Callable[[int], Path]]:
 
 @pytest.mark.parametrize(
     ("what", "size", "method"),
-    [("the run", 52, "ictc"), ("the run", 52, "agent"), ("the answers", 300, "ictc")],
+    [
+        ("the run", 52, "ictc"),
+        ("the run", 52, "agent"),
+        ("the answers", 300, "ictc"),
+        ("the answers", 300, "agent"),
+    ],
 )
 def test_a_full_disk(folder, small_disk, what, size, method):
     disk = small_disk(size)
@@ -324,6 +329,8 @@ def test_a_full_disk(folder, small_disk, what, size, method):
     assert noted(folder / "asked")
     subprocess.run(("mount", "-o", "remount,size=4m", disk), check=True)
     assert outside.run("resume", where, cwd=folder, env=env).status == 0
+    shown = json.loads(outside.run("show", where, "--json", cwd=folder).out)
+    assert (shown["status"], shown["fallbacks"], shown["by"]) == ("done", [], "ictc")
     digests = [row["digest"] for row in noted(folder / "asked")]
     assert len(digests) - len(set(digests)) <= 1  # the answer that found no room
 

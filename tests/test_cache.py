@@ -13,7 +13,7 @@ import pytest
 
 from agentclust import cache
 from agentclust.cache import Answers, key
-from agentclust.errors import RunError
+from agentclust.errors import DiskError, RunError
 from tests.complaints import complains
 
 
@@ -182,7 +182,7 @@ def test_a_file_that_may_not_grow(tmp_path):
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
     try:
-        with complains("cannot store an answer (", "free the disk and resume", kind=RunError):
+        with complains("cannot store an answer (", "free the disk and resume", kind=DiskError):
             answers.put("b", {"text": "x" * 200_000})
         assert answers.get("a") == {"text": "A cat."}
     finally:
@@ -206,7 +206,7 @@ def disk(tmp_path):
 def test_a_full_disk(disk):
     answers = Answers(disk / "answers.sqlite")
     kept = 0
-    with complains("answers.sqlite: cannot store an answer (", kind=RunError):
+    with complains("answers.sqlite: cannot store an answer (", kind=DiskError):
         for kept in range(1000):
             answers.put(str(kept), {"text": "x" * 2000})
     assert kept > 10
@@ -215,7 +215,7 @@ def test_a_full_disk(disk):
     with (disk / "full").open("ab", buffering=0) as stream, suppress(OSError):
         while True:
             stream.write(bytes(1024))
-    with complains("cannot be opened (", "free the disk", kind=RunError):
+    with complains("cannot be opened (", "free the disk", kind=DiskError):
         Answers(disk / "other.sqlite")
 
 
@@ -224,7 +224,7 @@ def test_places_where_no_answers_can_be(tmp_path):
     (tmp_path / "text.sqlite").write_text("This is no database. " * 100)
     for file in (tmp_path / "file" / "a.sqlite", tmp_path / "text.sqlite", tmp_path):
         with complains(
-            f"{file}: cannot be opened (", "or set AGENTCLUST_HOME elsewhere", kind=RunError
+            f"{file}: cannot be opened (", "or set AGENTCLUST_HOME elsewhere", kind=DiskError
         ):
             Answers(file)
 
@@ -239,7 +239,7 @@ def test_a_file_that_is_damaged_while_it_is_open(tmp_path):
     with file.open("r+b") as stream:
         stream.seek(4096)
         stream.write(b"eggs" * 20_000)
-    with complains("answers.sqlite: cannot be read (", "then resume the run", kind=RunError):
+    with complains("answers.sqlite: cannot be read (", "then resume the run", kind=DiskError):
         answers.get("150")
     answers.close()
 
@@ -247,9 +247,9 @@ def test_a_file_that_is_damaged_while_it_is_open(tmp_path):
 def test_an_answer_that_comes_after_the_end_is_not_stored(tmp_path):
     answers = Answers(tmp_path / "answers.sqlite")
     answers.close()
-    with complains("cannot store an answer", kind=RunError):
+    with complains("cannot store an answer", kind=DiskError):
         answers.put("a", 1)
-    with complains("cannot be read", kind=RunError):
+    with complains("cannot be read", kind=DiskError):
         answers.get("a")
 
 

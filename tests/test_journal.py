@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from agentclust.errors import RunError
+from agentclust.errors import DiskError
 from agentclust.journal import Rows, parsed_row, read_json, whole_rows, write_json
 from tests.complaints import complains
 
@@ -176,7 +176,7 @@ def test_a_full_disk_tears_no_row(tmp_path):
         for _ in range(2):
             with complains(
                 f"{file}: cannot be written (File too large); free the disk, then resume",
-                kind=RunError,
+                kind=DiskError,
             ):
                 rows.append({"id": "b", "text": "x" * 20_000})
         assert file.read_bytes() == before
@@ -190,7 +190,7 @@ def test_a_full_disk_tears_no_row(tmp_path):
 def test_json_is_written_whole_or_not_at_all(tmp_path):
     file = tmp_path / "run.json"
     write_json(file, {"status": "running"})
-    with Full(1000), complains(f"{file}: cannot be written", "free the disk", kind=RunError):
+    with Full(1000), complains(f"{file}: cannot be written", "free the disk", kind=DiskError):
         write_json(file, {"status": "x" * 5000})
     assert read_json(file) == {"status": "running"}
     assert [path.name for path in tmp_path.iterdir()] == ["run.json"]
@@ -212,12 +212,12 @@ def test_a_disk_that_fills_up_and_is_freed(small_disk):
     ballast.write_bytes(bytes(40_000))
     file = small_disk / "a.jsonl"
     rows = Rows(file)
-    with complains("cannot be written (No space left on device)", kind=RunError):
+    with complains("cannot be written (No space left on device)", kind=DiskError):
         for number in range(10_000):
             rows.append({"id": str(number), "text": "x" * 300})
     kept = len(rows.known)
     assert kept > 10
-    with complains("cannot be written (No space left on device)", kind=RunError):
+    with complains("cannot be written (No space left on device)", kind=DiskError):
         write_json(small_disk / "run.json", {"text": "x" * 5000})
     assert sorted(path.name for path in small_disk.iterdir()) == ["a.jsonl", "ballast"]
     assert len(reopened(file)) == kept
@@ -234,10 +234,10 @@ def test_a_place_that_cannot_be_written(tmp_path):
     (tmp_path / "file").touch()
     for act in (Rows, lambda path: write_json(path, {})):
         with complains(
-            "cannot be written (Not a directory); check the folder, then resume", kind=RunError
+            "cannot be written (Not a directory); check the folder, then resume", kind=DiskError
         ):
             act(tmp_path / "file" / "deep" / "a.json")
-    with complains(f"{tmp_path}: cannot be written (Is a directory)", kind=RunError):
+    with complains(f"{tmp_path}: cannot be written (Is a directory)", kind=DiskError):
         Rows(tmp_path)
 
 

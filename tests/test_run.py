@@ -12,7 +12,7 @@ import yaml
 
 from agentclust import prompts
 from agentclust.config import make_config
-from agentclust.errors import InputError, RunError
+from agentclust.errors import DiskError, InputError, RunError
 from agentclust.opening import create, is_open, must_be_free, open_run
 from agentclust.record import (
     read_clustering,
@@ -151,16 +151,16 @@ def full_disk(tmp_path):
 
 
 def test_a_full_disk(full_disk):
-    with complains("cannot be written (No space left on device); free the disk", kind=RunError):
+    with complains("cannot be written (No space left on device); free the disk", kind=DiskError):
         create(full_disk / "run", config(), DATASET)
     (full_disk / "ballast").unlink()
     with create(full_disk / "run", config(), DATASET) as run:
         (full_disk / "ballast").write_bytes(bytes(1 << 13))
-        with complains("assignments.csv: cannot be written", kind=RunError):
+        with complains("assignments.csv: cannot be written", kind=DiskError):
             run.export([row | {"name": "x" * 30_000} for row in ROWS], NAMES)
-        with complains("clusters.json: cannot be written", kind=RunError):
+        with complains("clusters.json: cannot be written", kind=DiskError):
             run.write("clusters.json", {"names": ["x" * 30_000]})
-        with complains("captions.jsonl: cannot be written", kind=RunError):
+        with complains("captions.jsonl: cannot be written", kind=DiskError):
             run.step_rows("captions").append({"id": "a", "caption": "x" * 30_000})
         (full_disk / "ballast").unlink()
         run.step_rows("captions").append({"id": "a", "caption": "A cat."})

@@ -114,7 +114,7 @@ def test_without_captions_there_is_nothing_to_read(tmp_path):
 def test_a_model_that_refuses_leaves_nothing_to_suggest():
     forbidden = captioned("a forbidden ball", "a forbidden cone")
     refusing = Asker(Refusing(), make_model_config("fake"))
-    with complains("2 captions: no criterion tells the images apart", kind=RunError):
+    with complains("fake: against its policy; name another --llm", kind=RunError):
         suggest(forbidden, refusing, None, QUIET)
 
 

@@ -184,7 +184,7 @@ def _cluster(work: Work) -> None:
     run, config = work.run, work.run.config
     if run.state.get("groups_of"):
         newcomers.place(work)
-    elif config.method == "agent" and config.mode == "default":
+    elif config.method == "agent":
         agent.drive(work)
     elif config.method in METHODS:
         agent.in_fixed_order(work)
