@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from agentclust import ictc, judging, naming, wording
 from agentclust.errors import InputError, RunError
 from agentclust.plugins import unknown
@@ -17,19 +19,27 @@ from agentclust.work import Work
 
 KEPT = ("captions", "labels")
 CANDIDATES = 40  # names that choosing K begins with
+GIVEN_AWAY = 0.5  # probability of another name, and over twice that of none, for a merge
 FAR_OFF = 0.6  # the number of groups asked for, of what there seem to be, or the other way round
-RARE = 0.01  # share of the samples below which a label is no candidate of its own
+RARE = 0.02  # share of the samples below which a label is no candidate of its own
 
 
-def attempt(work: Work, names: Sequence[str], source: str, why: str) -> str:
+def attempt(work: Work, names: Sequence[str], source: str, why: str, **changes: Any) -> str:
     """Begin an attempt with these names, assign and score it, and keep the better one.
+
+    Args:
+        work: The run.
+        names: The names.
+        source: Where they come from.
+        why: What the attempt tries.
+        changes: As of `Run.begin`.
 
     Raises:
         RunError: The names are those of an attempt before.
     """
     if sorted(names) in _tried(work):
         raise RunError("the names", "are those of an attempt before", "try something else")
-    work.run.begin(why, KEPT)
+    work.run.begin(why, KEPT, **changes)
     _, counts = ictc.counted_labels(work)
     known = {"names": list(names), "source": source, "labels": counts, "candidates": []}
     work.run.write("clusters.json", known)
@@ -137,11 +147,11 @@ def choose_k(work: Work) -> str:
     with work.paying("name"):
         names = over_clustered(work, counts)
     why = f"as many groups as the labels tell apart: {len(names)}"
-    return attempt(work, names, "merged from many", why)
+    return attempt(work, names, "merged from many", why, n_clusters=len(names))
 
 
 def over_clustered(work: Work, counts: Mapping[str, int]) -> list[str]:
-    """Names that are left of the frequent labels when close ones are merged."""
+    """Names that are left of the frequent labels when those that are given away are merged."""
     names = wording.frequent(counts, RARE)[:CANDIDATES]
     for label in reversed(list(names)):
         others = [name for name in names if name != label]
@@ -151,7 +161,10 @@ def over_clustered(work: Work, counts: Mapping[str, int]) -> list[str]:
         if choice is None:
             continue
         *fits, none = choice.probabilities
-        if max(fits) > none:
+        nearest = others[int(np.argmax(fits))]
+        # a rare vague label must not swallow frequent ones: it is near to all of its kind
+        is_kind_of = counts[nearest] > counts[label]
+        if is_kind_of and max(fits) > max(GIVEN_AWAY, 2 * none):
             names = others
     return names
 
@@ -161,7 +174,7 @@ def notice_k(work: Work) -> None:
 
     The number a person asked for is kept: only they know what they want.
     """
-    wanted = work.run.n_clusters
+    wanted = work.run.config.n_clusters
     if wanted == "auto" or work.run.about()["by"] != "ictc":
         return
     _, counts = ictc.counted_labels(work)

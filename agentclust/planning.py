@@ -53,13 +53,15 @@ def planned(work: Work, done: Sequence[Done]) -> Step | None:
     tools = {step.tool for step in done if not step.failure}
     if last.tool in ("cluster", "fill") and not last.failure:
         return Step("finish", {"why": "this is the fallback"}, "nothing else is left to try")
+    if last.tool == "name" and last.failure == "error" and judging.n_labels(work) > 1:
+        return Step("choose_k", {}, last.text)
     if last.failure == "stop" or (last.failure and last.tool in OPENING):
         return rescue(work, last.text)
     if last.tool == "label":
         found = judging.answerable(work)
         if found:
             return _unanswerable(work, found, done)
-    missing = [tool for tool in OPENING if tool not in tools]
+    missing = [tool for tool in OPENING if tool not in tools and not work.run.state["result"]]
     if missing:
         return Step(missing[0], {}, "the steps of IC|TC come first")
     if work.run.n_clusters == "auto" and "choose_k" not in {step.tool for step in done}:

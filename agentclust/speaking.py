@@ -126,7 +126,7 @@ def _distinct(names: Sequence[str], words: Sequence[Sequence[str]]) -> list[str]
     often = Counter(names)
     for number, (name, own) in enumerate(zip(names, words, strict=True), 1):
         wanted = [name] if name and often[name] == 1 else []
-        wanted += [", ".join([name, word] if name else [word]) for word in own]
+        wanted += [f"{name}, {word}" if name else word for word in own if word not in name]
         wanted += [", ".join(own[:2]), f"group {number}"]
         taken.append(next(text for text in wanted if text and text not in taken))
     return taken
