@@ -153,7 +153,7 @@ def done_in(messages: Sequence[AnyMessage]) -> list[Done]:
     return done
 
 
-ENDS = ("cluster", "fill", "finish")
+ENDS = ("embed", "cluster", "fill", "finish")
 
 
 def _decide(work: Work, messages: Sequence[AnyMessage]) -> list[AnyMessage]:

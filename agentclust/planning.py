@@ -49,21 +49,13 @@ class Done:
 
 def planned(work: Work, done: Sequence[Done]) -> Step | None:
     """The next step, where none but one is right; None where the model has to judge."""
-    last = done[-1] if done else Done("")
-    tools = {step.tool for step in done if not step.failure}
+    if not work.run.state["result"]:
+        return _opening(work, done)
+    last = done[-1]
     if last.tool in ("cluster", "fill") and not last.failure:
         return Step("finish", {"why": "this is the fallback"}, "nothing else is left to try")
-    if last.tool == "name" and last.failure == "error" and judging.n_labels(work) > 1:
-        return Step("choose_k", {}, last.text)
-    if last.failure == "stop" or (last.failure and last.tool in OPENING):
+    if last.failure == "stop":
         return rescue(work, last.text)
-    if last.tool == "label":
-        found = judging.answerable(work)
-        if found:
-            return _unanswerable(work, found, done)
-    missing = [tool for tool in OPENING if tool not in tools and not work.run.state["result"]]
-    if missing:
-        return Step(missing[0], {}, "the steps of IC|TC come first")
     if work.run.n_clusters == "auto" and "choose_k" not in {step.tool for step in done}:
         return Step("choose_k", {}, "no number of groups was asked for")
     rounds = sum(step.tool in REMEDIES for step in done)
@@ -76,6 +68,28 @@ def planned(work: Work, done: Sequence[Done]) -> Step | None:
     return chosen[0] if chosen else Step("finish", {"why": "nothing to mend"}, "it is good enough")
 
 
+def _opening(work: Work, done: Sequence[Done]) -> Step | None:
+    """The steps of IC|TC, as long as no attempt is complete, and what to do where one fails."""
+    last = done[-1] if done else Done("")
+    tools = {step.tool for step in done if not step.failure}
+    if last.tool == "embed" and not last.failure:
+        return Step("cluster", dict(last.args), last.args["why"])
+    few = last.tool == "name" and last.failure == "error"  # too few labels for so many names
+    if few and judging.n_labels(work) > 1:
+        return Step("choose_k", {}, last.text)
+    if last.failure and last.tool != "refine" and last.tool not in LOOKS:
+        return rescue(work, last.text)
+    if "label" in tools and "name" not in tools:
+        found = judging.answerable(work)
+        refined = any(step.tool in ("refine", *LOOKS) for step in done)
+        if found and isinstance(work.captioner, Asker) and work.run.config.max_rounds:
+            return fallback(work, found.text, "image") if refined else None
+        if found:
+            return fallback(work, found.text, "image")
+    missing = [tool for tool in OPENING if tool not in tools]
+    return Step(missing[0], {}, "the steps of IC|TC come first")
+
+
 def rescue(work: Work, why: str) -> Step:
     """What still gives a complete result when the models or the budget are at their end."""
     run = work.run
@@ -84,7 +98,18 @@ def rescue(work: Work, why: str) -> Step:
     assigned = [r for r in run.step_rows("assignments").known.values() if r["cluster"] >= 0]
     if len(assigned) >= len(work.samples) / 5:
         return Step("fill", {"why": why}, "most of the names and some assignments are there")
-    return Step("cluster", {"of": _seen_by(work), "why": why}, "no language model is needed")
+    return fallback(work, why)
+
+
+def fallback(work: Work, why: str, first: str = "text") -> Step:
+    """The first step towards groups that need no language model.
+
+    Args:
+        work: The run.
+        why: The reason.
+        first: What to embed, "text" or "image", where both are there.
+    """
+    return Step("embed", {"of": _seen_by(work, first), "why": why}, "no language model is needed")
 
 
 def _seen_by(work: Work, first: str = "text") -> str:
@@ -96,19 +121,12 @@ def _seen_by(work: Work, first: str = "text") -> str:
     return first if there[first] else next((of for of, known in there.items() if known), first)
 
 
-def _unanswerable(work: Work, found: Finding, done: Sequence[Done]) -> Step | None:
-    refined = any(step.tool == "refine" for step in done)
-    if isinstance(work.captioner, Asker) and not refined and work.run.config.max_rounds:
-        return None
-    return Step("cluster", {"of": _seen_by(work, "image"), "why": found.text}, found.text)
-
-
 def findings(work: Work, done: Sequence[Done]) -> list[Finding]:
     """What is wrong, for a decision of the model."""
-    if done and done[-1].tool == "label":
-        found = judging.answerable(work)
-        return [found] if found else []
-    return judging.findings(work)
+    if work.run.state["result"]:
+        return judging.findings(work)
+    found = judging.answerable(work)
+    return [found] if found else []
 
 
 def options(work: Work, found: Sequence[Finding], done: Sequence[Done]) -> list[Step]:
@@ -127,10 +145,11 @@ def options(work: Work, found: Sequence[Finding], done: Sequence[Done]) -> list[
 
 def _remedies(work: Work, finding: Finding) -> list[Step]:
     advice = Step("name_again", {"advice": finding.text}, finding.text)
-    fallback = Step("cluster", {"of": _seen_by(work, "image"), "why": finding.text}, finding.text)
     match finding.kind:
         case "unanswerable":
-            return [Step("refine", {"criterion": work.run.criterion}, finding.text), fallback]
+            by_likeness = {"of": _seen_by(work, "image"), "why": finding.text}
+            refine = Step("refine", {"criterion": work.run.criterion}, finding.text)
+            return [refine, Step("cluster", by_likeness, finding.text)]
         case "doubtful":
             return [Step("ask_again", {}, finding.text), advice]
         case "confused":

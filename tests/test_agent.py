@@ -155,6 +155,17 @@ def test_captions_that_say_nothing_about_the_criterion_fall_back(tmp_path):
         assert "say nothing about 'shape'" in work.run.state["fallbacks"][0]
 
 
+def test_fewer_labels_than_groups_give_as_many_groups_and_a_note(tmp_path):
+    with opened(tmp_path, MUSIC, n_clusters=5) as work:
+        agent.drive(work)
+        assert complete(work)
+        assert work.run.about()["by"] == "ictc"
+        assert sorted(work.run.read("clusters.json")["names"]) == ["cello", "violin"]
+        assert work.run.state["notes"] == [
+            "5 groups were asked for, and the raw labels give only 2"
+        ]
+
+
 def test_too_few_labels_fall_back(tmp_path):
     with opened(tmp_path, captioned(*["a violin"] * 5), n_clusters=3, embedder="tfidf") as work:
         agent.drive(work)

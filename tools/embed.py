@@ -8,12 +8,13 @@ from agentclust import embedded
 from agentclust.work import Work
 
 
-def embed(work: Work, of: Literal["text", "image"]) -> str:
+def embed(work: Work, of: Literal["text", "image"], why: str) -> str:
     """Turn the samples into vectors that lie near each other where they are alike.
 
     Args:
         work: The run.
         of: "text" for the captions, "image" for the images themselves.
+        why: What for.
     """
     found = embedded.embed(work, of)
     rows, width = found.vectors.shape

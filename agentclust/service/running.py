@@ -175,6 +175,8 @@ def _execute(
         work.person = person
         _cluster(work)
         edits.export(work, edits.edited(work))
+    for note in (*run.state["fallbacks"], *run.state["notes"]):
+        reporter.say(f"note: {note}")
     write_report(run.folder)
     return read_clustering(run.folder)
 
