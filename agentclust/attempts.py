@@ -175,7 +175,7 @@ def notice_k(work: Work) -> None:
     The number a person asked for is kept: only they know what they want.
     """
     wanted = work.run.config.n_clusters
-    if wanted == "auto" or work.run.about()["by"] != "ictc":
+    if wanted == "auto" or work.run.n_clusters != wanted or work.run.about()["by"] != "ictc":
         return
     _, counts = ictc.counted_labels(work)
     with work.paying("judge"):
