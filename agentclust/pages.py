@@ -57,6 +57,7 @@ def show(folder: Path) -> dict[str, Any]:
         "attempts": [_attempt_row(folder, state, about) for about in state["attempts"]],
         "edits": _edits(folder),
         "fallbacks": state["fallbacks"],
+        "stopped": state.get("stopped", ""),
         "notes": state["notes"],
         "usage": {name: getattr(usage, name) for name in Usage.__slots__},
         "scores": read_json(folder / state["attempt"] / "scores.json") or {},
@@ -73,7 +74,7 @@ def as_text(shown: Mapping[str, Any]) -> str:
         f"{shown['n_samples']} samples, {shown['left_out']} files left out",
         f"method {shown['method']}, grouped by {shown['by']}, mode {shown['mode']}, "
         f"vlm {shown['vlm']}, llm {shown['llm']}",
-        *(f"note: {note}" for note in (*shown["fallbacks"], *shown["notes"])),
+        *(f"note: {note}" for note in told(shown)),
         *_story(shown),
         *(f"{cluster['size']:6d}  {cluster['name']}" for cluster in shown["clusters"]),
     ]
@@ -85,6 +86,13 @@ def as_text(shown: Mapping[str, Any]) -> str:
         f"tokens, {usage['seconds']:.1f} s"
     )
     return "\n".join(lines)
+
+
+def told(state: Mapping[str, Any]) -> tuple[str, ...]:
+    """What a person must read beside the result: fallbacks, an early end, and notes."""
+    stopped = state.get("stopped", "")
+    early = [f"ended early, with the best attempt so far: {stopped}"] if stopped else []
+    return (*(state["fallbacks"] or early), *state["notes"])
 
 
 def _story(shown: Mapping[str, Any]) -> list[str]:
@@ -139,7 +147,7 @@ def write_report(folder: Path) -> Path:
         dataset=Path(state["dataset"]["name"]).name,
         status=state["status"],
         mode=config["mode"],
-        notes=(*state["fallbacks"], *state["notes"]),
+        notes=told(state),
         attempts=tuple(
             report.Attempt(
                 found["why"],

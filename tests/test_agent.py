@@ -222,7 +222,9 @@ def undecided(tmp_path):
     """A run whose first attempt leaves the model a choice."""
 
     def run(model, **settings):
-        return opened(tmp_path, MIXED, model, embedder="tfidf", **settings)
+        folders = iter(range(100))
+        folder = next(tmp_path / str(i) for i in folders if not (tmp_path / str(i)).exists())
+        return opened(folder, MIXED, model, embedder="tfidf", **settings)
 
     return run
 
@@ -351,3 +353,15 @@ def test_captions_that_are_all_empty_fall_back_to_the_images(photos, tmp_path):
 def mute(config, name, seed):
     """A model that sees and says nothing."""
     return FakeModel(script=(" ",))
+
+
+def test_a_budget_that_ends_while_mending_leaves_the_best_attempt_and_says_so(undecided):
+    with undecided(Deciding()) as work:
+        agent.drive(work)
+        paid = sum(usage.calls for usage in work.run.usage().values())
+    model = Deciding(calls=[("name_again", {"advice": "other names"})])
+    with undecided(model, max_calls=paid + 1, cache=False) as work:
+        agent.drive(work)
+        assert complete(work)
+        assert work.run.about()["by"] == "ictc"
+        assert f"max_calls={paid + 1}" in pages.told(work.run.state)[0]

@@ -26,7 +26,7 @@ from agentclust.errors import AgentclustError, InputError, RunError
 from agentclust.estimate import estimate
 from agentclust.models.budget import Budget
 from agentclust.opening import create, must_be_free, open_run
-from agentclust.pages import write_report
+from agentclust.pages import told, write_report
 from agentclust.progress import Reporter
 from agentclust.record import read_clustering, read_state
 from agentclust.run import Run, now, slug
@@ -175,7 +175,7 @@ def _execute(
         work.person = person
         _cluster(work)
         edits.export(work, edits.edited(work))
-    for note in (*run.state["fallbacks"], *run.state["notes"]):
+    for note in told(run.state):
         reporter.say(f"note: {note}")
     write_report(run.folder)
     return read_clustering(run.folder)
