@@ -21,7 +21,7 @@ UNKNOWN = 0.5  # share of the samples that have no label
 SAID = 0.3  # share of the samples whose label stands in the caption; only mute captions have less …
 SAME = 0.7  # … where this share of all has one and the same label
 LOOKED_AT = 8  # most frequent raw labels that are checked against the criterion
-POSSIBLE = 0.5  # of the labels, by weight: below this they are no values of the criterion
+POSSIBLE = 0.4  # of the labels, by weight: below this they are no values of the criterion
 GUESSED = 0.5  # share as `SAID`, below which some captions are asked whether they tell anything
 ASKED = 12  # so many captions
 # probability that they do: 0.18 for vehicles in pictures of musicians, 0.48 and more for what
