@@ -45,6 +45,18 @@ class Finding:
     groups: tuple[str, ...] = ()
 
 
+def visible(work: Work) -> Finding | None:
+    """Whether the captioner can see what is asked for; the finding where it says it cannot."""
+    said = getattr(work.captioner, "cannot_see", ())
+    words = set(re.findall(r"\w+", work.run.criterion.lower()))
+    unseen = [word for word in said if word in words]
+    if not unseen:
+        return None
+    return Finding(
+        "unanswerable", f"the captioner {work.run.config.vlm.model} cannot see {unseen[0]}"
+    )
+
+
 def answerable(work: Work) -> Finding | None:
     """Whether the captions say anything about the criterion; the finding where they do not.
 

@@ -79,6 +79,10 @@ def _opening(work: Work, done: Sequence[Done]) -> Step | None:
         return Step("choose_k", {}, last.text)
     if last.failure and last.tool != "refine" and last.tool not in LOOKS:
         return rescue(work, last.text)
+    if "caption" in tools and "label" not in tools:
+        unseen = judging.visible(work)
+        if unseen:
+            return fallback(work, unseen.text, "image")
     if "label" in tools and "name" not in tools:
         found = judging.answerable(work)
         refined = any(step.tool in ("refine", *LOOKS) for step in done)

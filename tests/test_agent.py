@@ -365,3 +365,15 @@ def test_a_budget_that_ends_while_mending_leaves_the_best_attempt_and_says_so(un
         assert complete(work)
         assert work.run.about()["by"] == "ictc"
         assert f"max_calls={paid + 1}" in pages.told(work.run.state)[0]
+
+
+def test_what_the_captioner_cannot_see_is_not_asked_of_its_captions(photos, tmp_path):
+    config = make_config(
+        {"dataset": str(photos), "criterion": "kind of texture", "n_clusters": 2, "llm": "fake"}
+    )
+    found = service.start([config], tmp_path / "run", reporter=Reporter(quiet=True))[0]
+    assert found.method == "kmeans"
+    shown = pages.show(tmp_path / "run")
+    assert shown["fallbacks"][0].startswith("the captioner builtin cannot see texture; fell back")
+    assert "images" in shown["fallbacks"][0]
+    assert not (tmp_path / "run/01-kind-of-texture/labels.jsonl").exists()

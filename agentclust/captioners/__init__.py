@@ -9,7 +9,10 @@ from agentclust import plugins
 
 
 class Captioner(Protocol):
-    """Describes an image without knowing the criterion, so that criteria share its captions."""
+    """Describes an image without knowing the criterion, so that criteria share its captions.
+
+    It may have an attribute ``cannot_see``: words for what its captions tell nothing about.
+    """
 
     identity: str  # name, version and weights: whatever decides a caption
 

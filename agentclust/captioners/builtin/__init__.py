@@ -25,7 +25,8 @@ VERSION = 1  # rises whenever a caption may change
 EDGE = 256  # longest side that is measured, pixels; tiny pictures are scaled to half of it
 SMALLEST = 8  # pixels; a narrower picture has no objects to tell apart
 IRREGULAR, CUT = "irregularly shaped", "partly visible"
-UNSEEN = "texture, action, place, mood and writing cannot be seen"
+CANNOT_SEE = ("texture", "action", "place", "mood", "writing")
+UNSEEN = f"{', '.join(CANNOT_SEE[:-1])} and {CANNOT_SEE[-1]} cannot be seen"
 
 Array = NDArray[np.float64]
 Pixels = NDArray[np.uint8]
@@ -36,10 +37,10 @@ class BuiltinCaptioner:
 
     Attributes:
         identity: Names this version and its weights, for the response cache.
-        sees_criterion: False: one caption serves every criterion.
+        cannot_see: What no caption tells anything about.
     """
 
-    sees_criterion = False
+    cannot_see = CANNOT_SEE
 
     def __init__(self, tag: Tagger, weights_sha256: str) -> None:
         self._tag = tag
