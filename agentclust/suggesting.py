@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from agentclust import ictc, prompts, wording
+from agentclust import ictc, naming, prompts, wording
 from agentclust.captioners import Captioner
 from agentclust.errors import ImageProblem, RunError
 from agentclust.models.asking import Asker
@@ -75,8 +75,7 @@ def suggest(
     _, reply = next(llm.complete([request], 12 * PROPOSED))
     if isinstance(reply, Refusal):
         raise RunError(llm.config.model, reply.reason, "name another --llm, or a criterion")
-    lines = reply.text.splitlines()
-    criteria = list(dict.fromkeys(filter(None, map(wording.normalise, lines))))[:PROPOSED]
+    criteria = naming.parse(reply.text)[:PROPOSED]
     found = []
     with reporter.step("try", len(criteria)) as advance:
         for criterion in criteria:
