@@ -116,16 +116,20 @@ def merge(work: Work, first: str, second: str) -> str:
     kept = [name for name in names if name != smaller]
     if len(kept) < 2:
         raise RunError(first, "only one group would be left", "keep two groups or more")
-    return _refitted(work, kept, f"merged {first} and {second}")
+    return _refitted(work, kept, f"merged {first} and {second}", without=smaller)
 
 
-def _refitted(work: Work, names: Sequence[str], why: str) -> str:
-    """An attempt with these names, brought to K where a number was asked for."""
+def _refitted(work: Work, names: Sequence[str], why: str, without: str = "") -> str:
+    """An attempt with these names, brought to K where a number was asked for.
+
+    A place that is free goes to a raw label, but not to the one that has just lost its place.
+    """
     k = work.run.n_clusters
     if isinstance(k, int) and len(names) != k:
         _, counts = ictc.counted_labels(work)
         with work.paying("name"):
-            names = naming.fit(work, names, wording.common(counts), k)
+            usual = {text: n for text, n in wording.common(counts).items() if text != without}
+            names = naming.fit(work, names, usual, k)
     if not names:
         raise RunError("the raw labels", f"do not give {k} names so", "try something else")
     return attempt(work, names, "changed by the agent", why)

@@ -8,7 +8,7 @@ from langchain_core.messages import AIMessage, ToolCall
 from langchain_core.outputs import ChatGeneration, ChatResult
 from pydantic import Field
 
-from agentclust import agent, pages, planning, service
+from agentclust import agent, attempts, pages, planning, service
 from agentclust.config import ModelConfig, make_config
 from agentclust.errors import ModelError, RunError
 from agentclust.models import load_model
@@ -377,3 +377,14 @@ def test_what_the_captioner_cannot_see_is_not_asked_of_its_captions(photos, tmp_
     assert shown["fallbacks"][0].startswith("the captioner builtin cannot see texture; fell back")
     assert "images" in shown["fallbacks"][0]
     assert not (tmp_path / "run/01-kind-of-texture/labels.jsonl").exists()
+
+
+def test_a_merge_gives_the_free_place_to_another_label(tmp_path):
+    words = ["violin"] * 8 + ["fiddle"] * 6 + ["harp"] * 5 + ["drum"] * 4
+    with opened(tmp_path, captioned(*(f"a {word}" for word in words)), n_clusters=3) as work:
+        agent.in_fixed_order(work)
+        assert sorted(work.run.read("clusters.json")["names"]) == ["fiddle", "harp", "violin"]
+        attempts.merge(work, "violin", "fiddle")
+        merged = work.run.state["attempts"][-1]["folder"]
+        names = work.run.read_of(merged, "clusters.json")["names"]
+        assert sorted(names) == ["drum", "harp", "violin"]
