@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from agentclust import ictc, judging, naming, wording
+from agentclust import ictc, judging, naming, sparing, wording
 from agentclust.errors import InputError, RunError
 from agentclust.plugins import unknown
 from agentclust.types import Reply
@@ -181,15 +181,16 @@ def notice_k(work: Work) -> None:
     wanted = work.run.config.n_clusters
     if wanted == "auto" or work.run.n_clusters != wanted or work.run.about()["by"] != "ictc":
         return
-    _, counts = ictc.counted_labels(work)
-    with work.paying("judge"):
-        names = over_clustered(work, counts)
-    if len(names) >= 2 and not FAR_OFF <= len(names) / wanted <= 1 / FAR_OFF:
-        shown = ", ".join(names[:8])
-        work.run.note(
-            f"{wanted} groups were asked for, and the raw labels tell about {len(names)} apart "
-            f"({shown}{', …' if len(names) > 8 else ''})"
-        )
+    if sparing.possible(work):
+        found, what = sparing.seem(work), "the captions fall into"
+    else:
+        _, counts = ictc.counted_labels(work)
+        with work.paying("judge"):
+            names = over_clustered(work, counts)
+        shown = ", ".join(names[:8]) + (", …" if len(names) > 8 else "")
+        found, what = len(names), f"the raw labels tell apart ({shown})"
+    if found >= 2 and not FAR_OFF <= found / wanted <= 1 / FAR_OFF:
+        work.run.note(f"{wanted} groups were asked for; {what} about {found}")
 
 
 def ask_again(work: Work) -> str:

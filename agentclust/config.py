@@ -79,6 +79,15 @@ class RunConfig(_Settings):
     max_seconds: float | None = Field(None, gt=0)
     embedder: str | None = Field(None, description="of images or captions, instead of the default")
     clusterer: str = Field("kmeans", description="agent: what a fallback clusters embeddings with")
+    exemplars: Literal["auto", "all"] | Annotated[int, Field(ge=2)] = Field(
+        "auto", description="captions the language model is asked about; the rest by likeness"
+    )
+    grouping: Literal["likeness", "names"] = Field(
+        "likeness", description="find groups first and name them, or name first and then assign"
+    )
+    focus: bool = Field(
+        True, description="clusterers: weigh the words of captions by how near the criterion is"
+    )
     max_rounds: int = Field(4, ge=0, description="agent: attempts to mend the result")
     prompts: AbsolutePath | None = Field(None, description="folder whose templates replace ours")
     cache: bool = Field(True, description="look up answers that were paid for before")

@@ -1,8 +1,10 @@
 """What a run will about cost: calls, tokens, and money where the prices are known.
 
-It counts four characters a token, as is usual for English, and assumes what runs on photographs
-showed: about 2.5 times the square root of n different raw labels among n samples, and one sample in
-twenty that is asked about by itself.
+It counts four characters a token, as is usual for English. Of larger sets with captions, exemplars
+are asked about (see `agentclust.sparing`), and half of the groups need a name of the model's. Where
+every sample is asked about, it assumes what runs on photographs showed: about 2.5 times the square
+root of n different raw labels among n samples, and one sample in twenty that is asked about by
+itself.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from agentclust import prompts
+from agentclust import collecting, prompts, sparing
 from agentclust.config import ModelConfig, RunConfig
 from agentclust.types import Request, Sample
 
@@ -59,6 +61,7 @@ def estimate(config: RunConfig, samples: Sequence[Sample], sees: bool) -> Estima
     captions = [s.caption for s in samples if s.caption is not None]
     seen = sum(s.caption is None and s.raw_label is None for s in samples) if sees else 0
     asked = sum(s.raw_label is None for s in samples)
+    few = sparing.first(config, len(captions) + seen)
     kinds = min(len(samples), int(KINDS * len(samples) ** 0.5))
     length = sum(map(len, captions)) / len(captions) if captions else CAPTION_TOKENS * CHARACTERS
     text = "x" * int(length)
@@ -81,6 +84,11 @@ def estimate(config: RunConfig, samples: Sequence[Sample], sees: bool) -> Estima
         (SETS, _tokens(names), LABEL_TOKENS * k),
         *((calls, read, LABEL_TOKENS) for calls, read in assigned),
     ]
+    if few:
+        together = max(1, min(collecting.TOGETHER, collecting.CHARACTERS // int(length)))
+        several = prompts.load("labels", config.prompts).render(captions=[text] * together, **about)
+        packs = -(-min(few, asked) // together)
+        steps = [(packs, _tokens(several), LABEL_TOKENS * together), (k // 2, 200, LABEL_TOKENS)]
     caption = prompts.load("caption", config.prompts).render(**about)
     seeing = (seen, _tokens(caption) + IMAGE_TOKENS, CAPTION_TOKENS)
     costs = [_dollars(config.llm, steps), _dollars(config.vlm, [seeing] if seen else [])]

@@ -8,23 +8,22 @@ holds the published procedure.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from agentclust import naming, wording
+from agentclust import naming, sparing, wording
 from agentclust.cache import key
 from agentclust.captioners import Captioner
-from agentclust.errors import ImageProblem, ModelError
+from agentclust.collecting import collect, label_captions
+from agentclust.errors import ImageProblem
 from agentclust.models.asking import Asker
-from agentclust.types import Choice, Refusal, Reply, Sample
+from agentclust.types import Choice, Refusal, Reply, Request, Sample
 from agentclust.work import Work
 
 CAPTION_TOKENS = 200
 LABEL_TOKENS = 16
 SURE = 0.5  # a label is assigned as a whole where one name has more than half of the mass
 DOUBTFUL = 0.7  # confidence below which an assignment is worth another question
-
-Answers = Iterable[tuple[str, str | Refusal]]
 
 
 def caption(work: Work) -> None:
@@ -66,63 +65,38 @@ def _measured(work: Work, captioner: Captioner, sample: Sample) -> str | Refusal
 
 
 def label(work: Work) -> None:
-    """Step 2a: a raw label for each caption, and the label it counts as."""
-    template = work.run.template("label")
-    criterion = work.run.criterion
-    label_captions(
-        work,
-        lambda text: template.render(criterion=criterion, caption=text),
-        LABEL_TOKENS,
-        lambda text: {"raw_label": text.strip(), "label": wording.normalise(text)},
-    )
+    """Step 2a: a raw label for each caption, and the label it counts as.
 
-
-def label_captions(
-    work: Work, ask: Callable[[str], Any], max_tokens: int, row: Callable[[str], Mapping[str, Any]]
-) -> None:
-    """Ask for the raw label of each caption; one that is given is taken."""
-    captions = work.run.step_rows("captions").known
-    rows = work.run.step_rows("labels")
-    known = [s for s in work.samples if s.raw_label is not None or s.id in captions]
-    todo = [s for s in known if s.id not in rows.known]
-
-    def answers() -> Answers:
-        yield from ((s.id, s.raw_label) for s in todo if s.raw_label is not None)
-        asked = [s for s in todo if s.raw_label is None]
-        requests = [ask(captions[s.id]["caption"]) for s in asked]
-        for index, reply in work.llm.complete(requests, max_tokens, stop=["\n"]):
-            yield asked[index].id, reply.text if isinstance(reply, Reply) else reply
-
-    collect(work, "label", len(known), answers(), row)
-
-
-def collect(
-    work: Work, step: str, total: int, answers: Answers, row: Callable[[str], Mapping[str, Any]]
-) -> None:
-    """Append answers to the step's rows as they come; a sample without one keeps the reason.
-
-    Raises:
-        ModelError: Not one sample has an answer.
+    Of larger sets the model is asked about exemplars (see `agentclust.sparing`), several short
+    captions in one prompt; what it leaves out it is asked for by itself.
     """
-    rows = work.run.step_rows(f"{step}s")
-    with work.paying(step), work.reporter.step(step, total, len(rows.known)) as advance:
-        for sample_id, text in answers:
-            if isinstance(text, Refusal):
-                work.missing[sample_id] = f"no {step}: {text.reason}"
-            elif not text.strip():
-                work.missing[sample_id] = f"no {step}: the model's answer was empty"
-            else:
-                rows.append({"id": sample_id} | dict(row(text.strip())))
-            advance()
-    if total and not rows.known:
-        reason = next(iter(work.missing.values()), f"no {step}")
-        raise ModelError(f"{total} samples", reason, f"check the model of the {step} step")
+    one, criterion = work.run.template("label"), work.run.criterion
+
+    def ask_several(texts: Sequence[str]) -> Request:
+        return work.run.template("labels").render(criterion=criterion, captions=texts)
+
+    for samples, together in sparing.rounds(work):
+        label_captions(
+            work,
+            samples,
+            lambda text: one.render(criterion=criterion, caption=text),
+            LABEL_TOKENS,
+            lambda text: {"raw_label": text.strip(), "label": wording.normalise(text)},
+            ask_several if together else None,
+        )
+    sparing.spread(work)
 
 
-def counted_labels(work: Work) -> tuple[dict[str, str], dict[str, int]]:
-    """The label each sample counts as, by id, and how often each occurs; unknown ones left out."""
+def counted_labels(work: Work, *, asked: bool = False) -> tuple[dict[str, str], dict[str, int]]:
+    """The label each sample counts as, by id, and how often each occurs; unknown ones left out.
+
+    Args:
+        work: The run.
+        asked: Leave out what samples got from the labels of others.
+    """
     rows = work.run.step_rows("labels").known
-    raw = {s.id: rows[s.id]["label"] for s in work.samples if s.id in rows}
+    found = sparing.asked(work) if asked else {i: row["label"] for i, row in rows.items()}
+    raw = {s.id: found[s.id] for s in work.samples if s.id in found}
     known = {i: text for i, text in raw.items() if not wording.is_unknown(text)}
     merged = wording.merge(wording.count(known.values()))
     labels = {i: merged[text] for i, text in known.items()}
@@ -130,14 +104,23 @@ def counted_labels(work: Work) -> tuple[dict[str, str], dict[str, int]]:
 
 
 def name(work: Work) -> None:
-    """Step 2b: the cluster names, the best of several candidate sets (see `agentclust.naming`)."""
+    """Step 2b: the cluster names.
+
+    Where the samples can be compared by likeness (see `agentclust.sparing`), groups are found
+    first and then named; else the names are the best of several candidate sets (see
+    `agentclust.naming`).
+    """
     if work.run.read("clusters.json") is not None:
         return
     _, counts = counted_labels(work)
     about = work.run.about()
     given: list[str] = about.get("given", [])
     with work.paying("name"):
-        if given:
+        names = None if given else sparing.groups(work)
+        if names:
+            source = "groups by likeness, named by their labels"
+            candidates = [naming.Candidate(tuple(names), source, 0.0)]
+        elif given:
             candidates = naming.around(work, counts, given, rest=bool(about["rest"]))
         else:
             candidates = naming.propose(work, counts)
@@ -159,13 +142,16 @@ def assign(work: Work) -> None:
     names: list[str] = work.run.read("clusters.json")["names"]
     labels, counts = counted_labels(work)
     rows = work.run.step_rows("assignments")
+    for i, group in work.run.step_rows("groups").known.items():
+        if i not in rows.known:
+            rows.append(assignment(i, group["cluster"], names, group["confidence"], "likeness"))
     done = {i for i, row in rows.known.items() if row["cluster"] >= 0}
     todo = [s for s in work.samples if s.id not in done]
     with (
         work.paying("assign"),
         work.reporter.step("assign", len(work.samples), len(done)) as advance,
     ):
-        settled = _settled_labels(work, counts, names)
+        settled = _settled_labels(work, counts, names) if todo else {}
         doubtful = []
         for sample in todo:
             text = labels.get(sample.id, "")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from agentclust import embedded, ictc, metrics, naming, scores, wording
+from agentclust import embedding, ictc, metrics, naming, scores, sparing, wording
 from agentclust.errors import AgentclustError, DiskError
 from agentclust.types import Request
 from agentclust.work import Work
@@ -64,10 +64,9 @@ def answerable(work: Work) -> Finding | None:
     or the labels are no values of the criterion (one short question a label, for the most frequent
     ones); or the labels were guessed, and the captions, asked one by one, tell nothing of it.
     """
-    rows = work.run.step_rows("labels").known
-    labels, counts = ictc.counted_labels(work)
+    labels, counts = ictc.counted_labels(work, asked=True)
     criterion = work.run.criterion
-    unknown = 1 - len(labels) / max(len(rows), 1)
+    unknown = 1 - len(labels) / max(len(sparing.asked(work)), 1)
     if unknown > UNKNOWN:
         text = f"{unknown:.0%} of the captions say nothing about {criterion!r}"
         return Finding("unanswerable", text)
@@ -170,9 +169,23 @@ def _assigned(work: Work) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
 def _judged_labels(
     work: Work, counts: Mapping[str, int], names: Sequence[str]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The model's distribution over names and none for each usual raw label, and its weight."""
+    """The distribution over names and none for each usual raw label, and its weight.
+
+    It is the model's; for groups found by likeness it is where the samples of a label lie.
+    """
     usual = wording.common(counts)
-    table = naming.affinity(work, usual, names)
+    grouped = work.run.step_rows("groups").known
+    if grouped:
+        labels, _ = ictc.counted_labels(work)
+        places = {text: row for row, text in enumerate(usual)}
+        table = np.zeros((len(usual), len(names) + 1))
+        for i, row in grouped.items():
+            if labels.get(i) in places:
+                table[places[labels[i]], row["cluster"]] += 1
+        table[~table.any(axis=1), -1] = 1
+        table /= table.sum(axis=1, keepdims=True)
+    else:
+        table = naming.affinity(work, usual, names)
     return table, np.array(list(usual.values()), dtype=float)
 
 
@@ -180,13 +193,13 @@ def _by_embeddings(work: Work, labels: Mapping[str, str], names: Sequence[str]) 
     """The scores that need embeddings of captions, raw labels and names."""
     captions = work.run.step_rows("captions").known
     samples = [s for s in work.samples if s.id in captions]
-    if len(samples) < ENOUGH or embedded.text_embedder(work).fitted:
+    if len(samples) < ENOUGH or embedding.text_embedder(work).fitted:
         return {}
     rows = work.run.step_rows("assignments").known
     clusters = np.array([rows[s.id]["cluster"] for s in samples], dtype=np.int64)
     texts = [captions[s.id]["caption"] for s in samples]
     texts += [labels.get(s.id, "unknown") for s in samples]
-    vectors = embedded.of_texts(work, [*texts, *names])
+    vectors = embedding.of_texts(work, [*texts, *names])
     n = len(samples)
     seen, told, named = vectors[:n], vectors[n : 2 * n], vectors[2 * n :]
     told[[s.id not in labels for s in samples]] = 0  # what is unknown is near to nothing

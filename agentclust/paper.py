@@ -12,6 +12,7 @@ import re
 from collections.abc import Sequence
 
 from agentclust import ictc, wording
+from agentclust.collecting import label_captions
 from agentclust.errors import RunError
 from agentclust.types import Reply
 from agentclust.work import Work
@@ -25,8 +26,9 @@ def label(work: Work) -> None:
     """Step 2a: one free-form answer an image."""
     template = work.run.template("paper-label")
     criterion = work.run.criterion
-    ictc.label_captions(
+    label_captions(
         work,
+        work.samples,
         lambda text: template.render(criterion=criterion, caption=text),
         ANSWER_TOKENS,
         lambda text: {"raw_label": text, "label": _answer(text)},

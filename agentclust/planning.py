@@ -56,7 +56,8 @@ def planned(work: Work, done: Sequence[Done]) -> Step | None:
         return Step("finish", {"why": "this is the fallback"}, "nothing else is left to try")
     if last.failure == "stop":
         return rescue(work, last.text)
-    if work.run.n_clusters == "auto" and "choose_k" not in {step.tool for step in done}:
+    counted = bool(work.run.step_rows("groups").known) or "choose_k" in {s.tool for s in done}
+    if work.run.n_clusters == "auto" and not counted:
         return Step("choose_k", {}, "no number of groups was asked for")
     rounds = sum(step.tool in REMEDIES for step in done)
     looks = sum(step.tool in LOOKS for step in done)

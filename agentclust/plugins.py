@@ -27,6 +27,7 @@ BUILT_IN: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "tfidf": ("agentclust.embedders.tfidf:TfIdf", ""),
     },
     "clusterers": {
+        "consensus": ("agentclust.clusterers.consensus:Consensus", ""),
         "kmeans": ("agentclust.clusterers.kmeans:KMeans", ""),
         "ward": ("agentclust.clusterers.ward:Ward", ""),
     },

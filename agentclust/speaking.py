@@ -16,8 +16,10 @@ from agentclust.errors import AgentclustError, DiskError
 from agentclust.types import Reply, Sample
 from agentclust.work import Work
 
+CENTRAL = 3  # captions beside the labels of a group
 EXEMPLARS = 8  # samples that speak for a group: those nearest to its centre
 KEYWORDS = 5
+MAJORITY = 0.5  # share of a group that has one label, which then is its name
 NAME_TOKENS = 12
 
 
@@ -52,6 +54,44 @@ def names(
         except AgentclustError as error:
             work.reporter.say(f"the groups are named by keywords: {error}")
     return _distinct(chosen, words), named_by
+
+
+def names_by_labels(
+    work: Work, samples: Sequence[Sample], vectors: Vectors, labels: NDArray[np.int64]
+) -> list[str]:
+    """A distinct name for each group of samples whose raw labels are known.
+
+    The label of most of a group is its name; for other groups the model is asked, with the
+    frequent labels and the captions of the most central members.
+
+    Args:
+        work: The run, its labels known.
+        samples: What was grouped, shape (n,).
+        vectors: Unit rows, shape (n, d).
+        labels: The group of each sample, shape (n,).
+    """
+    rows = work.run.step_rows("labels").known
+    texts = [rows[s.id]["label"] if s.id in rows else "" for s in samples]
+    members = [np.flatnonzero(labels == group) for group in range(int(labels.max()) + 1)]
+    inside = [
+        wording.count(texts[i] for i in own if not wording.is_unknown(texts[i])) for own in members
+    ]
+    holds: dict[str, int] = {}  # the group with most of a label that most of the group has
+    for group in sorted(range(len(members)), key=lambda group: len(members[group])):
+        top, most = next(iter(inside[group].items()), ("", 0))
+        if most > MAJORITY * len(members[group]):
+            holds[top] = group
+    words = [list(counts)[:KEYWORDS] for counts in inside]
+    asked = [group for group in range(len(members)) if group not in holds.values()]
+    central = [
+        [_caption(work, samples[i]) for i in _exemplars(vectors, members[group])[:CENTRAL]]
+        for group in asked
+    ]
+    named = dict(zip(holds.values(), holds, strict=True))
+    if asked:
+        found = _asked(work, [words[group] for group in asked], central)
+        named |= dict(zip(asked, found, strict=True))
+    return _distinct([named[group] for group in range(len(members))], words)
 
 
 def _caption(work: Work, sample: Sample) -> str:

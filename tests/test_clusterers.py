@@ -8,12 +8,13 @@ from sklearn.metrics import adjusted_rand_score
 from sklearn.preprocessing import normalize
 from sklearn.utils.estimator_checks import check_estimator
 
-from agentclust.clusterers import kmeans, load_clusterer, ward
+from agentclust.clusterers import consensus, kmeans, load_clusterer, ward
+from agentclust.clusterers.consensus import Consensus
 from agentclust.clusterers.kmeans import KMeans
 from agentclust.clusterers.ward import Ward
 from tests.complaints import complains
 
-BOTH = pytest.mark.parametrize("kind", [KMeans, Ward])
+EACH = pytest.mark.parametrize("kind", [KMeans, Ward, Consensus])
 
 
 def bunches(k, each=30, spread=0.15, width=16, seed=0):
@@ -25,7 +26,7 @@ def bunches(k, each=30, spread=0.15, width=16, seed=0):
     return rows * random.uniform(0.1, 10, size=(len(rows), 1)), truth
 
 
-@BOTH
+@EACH
 @pytest.mark.parametrize("k", [3, 6, 11])
 def test_directions_are_found_whatever_the_length(kind, k):
     X, truth = bunches(k)
@@ -41,7 +42,7 @@ def test_directions_are_found_whatever_the_length(kind, k):
     assert np.array_equal(model.predict(X), model.labels_)
 
 
-@BOTH
+@EACH
 @pytest.mark.parametrize("k", [2, 5, 9])
 def test_auto_finds_how_many_there_are(kind, k):
     X, truth = bunches(k, each=40, spread=0.12)
@@ -50,14 +51,14 @@ def test_auto_finds_how_many_there_are(kind, k):
     assert adjusted_rand_score(truth, model.labels_) == 1
 
 
-@BOTH
+@EACH
 def test_auto_looks_at_a_part_of_many_rows(kind):
     X, truth = bunches(4, each=800, spread=0.1, width=6)
     model = kind(random_state=0, max_clusters=6).fit(X)
     assert (model.n_clusters_, adjusted_rand_score(truth, model.labels_)) == (4, 1)
 
 
-@BOTH
+@EACH
 def test_confidence_is_least_between_two_clusters(kind):
     X = np.array([[1, 0.0], [1, 0.02], [1, 0.04], [0, 1], [0.02, 1], [0.04, 1], [1, 0.95]])
     model = kind(n_clusters=2, temperature=0.1, random_state=0).fit(X)
@@ -77,7 +78,7 @@ def test_the_nearest_center_is_a_rows_own():
     assert model.probabilities_.min() >= 1 / 8
 
 
-@BOTH
+@EACH
 def test_a_row_of_zeros_is_unassigned(kind):
     X, _ = bunches(3)
     X[[4, 50]] = 0
@@ -90,7 +91,7 @@ def test_a_row_of_zeros_is_unassigned(kind):
         kind().fit(np.zeros((5, 3)))
 
 
-@BOTH
+@EACH
 @pytest.mark.parametrize(
     ("different", "wanted", "found"),
     [(1, 3, 1), (1, "auto", 1), (2, "auto", 2), (3, 5, 3), (3, "auto", 2), (4, 4, 4)],
@@ -103,7 +104,7 @@ def test_no_more_clusters_than_rows_that_differ(kind, different, wanted, found):
     assert kind(n_clusters=wanted).fit(X[:1]).labels_.tolist() == [0]
 
 
-@BOTH
+@EACH
 @pytest.mark.parametrize("wanted", [0, -2, 2.5, "many", None])
 def test_what_is_no_number_of_clusters(kind, wanted):
     with complains(f"n_clusters={wanted!r}: is no number of clusters"):
@@ -136,7 +137,7 @@ def test_ward_refuses_what_memory_cannot_hold():
         Ward(n_clusters=2).fit(np.ones((20_001, 1)) * [[1.0, 2.0]])
 
 
-@BOTH
+@EACH
 @pytest.mark.parametrize("wanted", [2, "auto"])
 def test_scikit_learn_takes_them_for_its_own(kind, wanted):
     with warnings.catch_warnings():
@@ -144,7 +145,7 @@ def test_scikit_learn_takes_them_for_its_own(kind, wanted):
         check_estimator(kind(n_clusters=wanted, max_clusters=4), on_skip=None)
 
 
-@pytest.mark.parametrize("module", [kmeans, ward])
+@pytest.mark.parametrize("module", [consensus, kmeans, ward])
 def test_the_examples_run(module):
     done = doctest.testmod(module)
     assert (done.attempted, done.failed) == (2, 0)
@@ -178,7 +179,7 @@ def test_a_class_of_others_is_given_what_it_takes(name, taken):
 @pytest.mark.parametrize(
     ("name", "line"),
     [
-        ("kmean", "unknown clusterer; did you mean 'kmeans'? available: kmeans, ward"),
+        ("kmean", "unknown clusterer; did you mean 'kmeans'? available: consensus, kmeans, ward"),
         ("agentclust.errors:MissingExtra", "cannot be built (TypeError: "),
         ("agentclust.cache:home", "is a PosixPath, no clusterer"),
         ("agentclust.cache:no_such", "cannot be loaded (AttributeError: "),

@@ -18,7 +18,7 @@ WORN = captioned(*(f"In picture {i} somebody wears {FABRICS[i % 15]}." for i in 
 
 def config(**settings):
     values = {"dataset": "worn", "criterion": "kind of fabric", "n_clusters": 5, "llm": "fake"}
-    return make_config(values | settings)
+    return make_config(values | {"embedder": "tfidf"} | settings)
 
 
 @pytest.mark.parametrize("k", [5, 12])
@@ -30,6 +30,16 @@ def test_a_run_makes_about_as_many_calls(tmp_path, k):
         made = sum(usage.calls for usage in work.run.usage().values())
     assert made > 200
     assert 1 / 1.5 < said / made < 1.5
+
+
+def test_exemplars_cost_as_much_as_they_are_said_to(tmp_path):
+    said = estimate(config(embedder="minilm"), WORN, sees=False)
+    how = {"criterion": "kind of fabric", "n_clusters": 5, "method": "ictc", "embedder": "minilm"}
+    with opened(tmp_path, WORN, **how) as work:
+        agent.in_fixed_order(work)
+        made = sum(usage.calls for usage in work.run.usage().values())
+    assert made < 20
+    assert 1 / 2 < said.calls / made < 2
 
 
 def test_given_raw_labels_cost_no_call_of_the_label_step():

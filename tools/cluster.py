@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from agentclust import embedded, judging
+from agentclust import embedded, embedding, judging
 from agentclust.work import Work
 
 
@@ -19,7 +19,7 @@ def cluster(work: Work, of: Literal["text", "image"], why: str) -> str:
         why: The reason, for the report.
     """
     method = work.run.config.clusterer
-    found = embedded.embed(work, of)
+    found = embedding.embed(work, of)
     work.run.begin(f"fallback: {why}", ("captions", "labels"), by=method)
     embedded.cluster(work, method, found)
     judging.score(work)

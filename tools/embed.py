@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from agentclust import embedded
+from agentclust import embedding
 from agentclust.work import Work
 
 
@@ -16,6 +16,6 @@ def embed(work: Work, of: Literal["text", "image"], why: str) -> str:
         of: "text" for the captions, "image" for the images themselves.
         why: What for.
     """
-    found = embedded.embed(work, of)
+    found = embedding.embed(work, of)
     rows, width = found.vectors.shape
     return f"{rows} of {len(work.samples)} samples embedded by {found.by} in {width} dimensions"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agentclust import embedded, judging
+from agentclust import embedded, embedding, judging
 from agentclust.work import Work
 
 
@@ -17,7 +17,7 @@ def fill(work: Work, why: str) -> str:
     clusters = run.read_of(run.base(), "clusters.json")
     run.begin(f"fallback: {why}", ("captions", "labels", "assignments"), by="ictc and neighbours")
     run.write("clusters.json", clusters)
-    filled, by = embedded.fill(work, embedded.embed(work), clusters["names"])
+    filled, by = embedded.fill(work, embedding.embed(work), clusters["names"])
     judging.score(work)
     text = f"{why}; {filled} of {len(work.samples)} samples were placed by {by}"
     run.update(result=run.state["attempt"], fallbacks=[*run.state["fallbacks"], text])

@@ -57,7 +57,7 @@ class Centred(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             raise InputError("the vectors", "are all zero", "embed something else")
         counts = self._counts(len({row.tobytes() for row in rows[known]}))
         partitions = list(self._partitions(rows[known], counts))
-        labels = _best(rows[known], partitions, self.random_state)
+        labels = best_of(rows[known], partitions, self.random_state)
         self.labels_ = np.full(len(rows), -1)
         self.labels_[known] = np.unique(labels, return_inverse=True)[1]
         self.centers_ = centers_of(rows[known], self.labels_[known])
@@ -89,13 +89,13 @@ class Centred(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         return np.where(self.labels_ >= 0, own, 0.0)
 
 
-def centers_of(rows: Rows, labels: Labels) -> Rows:
+def centers_of(rows: NDArray[np.floating], labels: Labels) -> Rows:
     """The direction of each cluster's sum, shape (k, d)."""
     members = labels == np.arange(labels.max(initial=-1) + 1)[:, None]
     return np.asarray(normalize(members.astype(float) @ rows))
 
 
-def _best(rows: Rows, partitions: Sequence[Labels], random_state: Any) -> Labels:
+def best_of(rows: Rows, partitions: Sequence[Labels], random_state: Any) -> Labels:
     """The first partition whose mean silhouette is as good as the best; fewest clusters first.
 
     That is within one standard error of it (the rule of Breiman et al., Classification and

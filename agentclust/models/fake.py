@@ -1,9 +1,9 @@
 """The public fake model: scripted or deterministic, for tests and dry runs.
 
 It knows nothing of the steps. Without a script it answers from the words it is given: a list of
-``- word (count)`` lines is answered by its first words, any other text by its last plain word, a
-choice by the option that shares most words with the text. Of tools it calls the first, with the
-simplest arguments.
+``- word (count)`` lines is answered by its first words, numbered captions by a numbered line each,
+any other text by its last plain word, a choice by the option that shares most words with the text.
+Of tools it calls the first, with the simplest arguments.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from agentclust.types import Choice, Usage
 NAMES_ASKED = re.compile(r"\b(\d+) (?:group|cluster|name)s?\b")
 COUNTED = re.compile(r"^- (.+) \((\d+)\)$", re.MULTILINE)
 FENCED = re.compile(r"<(\w+)>\s*(.*?)\s*</\1>", re.DOTALL)
+NUMBERED = re.compile(r"^(\d+)\. <(\w+)>\s*(.*?)\s*</\2>", re.DOTALL | re.MULTILINE)
 NONE = re.compile(r"\bnone\b", re.IGNORECASE)
 
 
@@ -108,6 +109,9 @@ def answer(text: str, tools: Sequence[Tool] = ()) -> str:
         asked = NAMES_ASKED.search(text)
         wanted = int(asked[1]) if asked else len(counted)
         return "\n".join(word for word, _ in counted[:wanted])
+    numbered = NUMBERED.findall(text)
+    if numbered:
+        return "\n".join(f"{number}. {_last_word(one)}" for number, _, one in numbered)
     return _last_word(text)
 
 

@@ -1,5 +1,7 @@
 """What the command line, the page and Python callers all call."""
 
+from agentclust.grid import read_grid
+from agentclust.service.batching import plan, run_batch
 from agentclust.service.evaluating import evaluate
 from agentclust.service.folders import beside, free_folder, runs_in
 from agentclust.service.running import METHODS, Person, assign, resume, start
@@ -13,7 +15,10 @@ __all__ = [
     "default_llm",
     "evaluate",
     "free_folder",
+    "plan",
+    "read_grid",
     "resume",
+    "run_batch",
     "runs_in",
     "session",
     "start",

@@ -16,6 +16,7 @@ from agentclust import (
     datasets,
     edits,
     embedded,
+    embedding,
     ictc,
     newcomers,
     plugins,
@@ -191,10 +192,10 @@ def _cluster(work: Work) -> None:
     elif config.method in METHODS:
         agent.in_fixed_order(work)
     else:
-        of = embedded.wanted(work)
+        of = embedding.wanted(work)
         if of == "text":
             ictc.caption(work)
-        embedded.cluster(work, config.method, embedded.embed(work, of))
+        embedded.cluster(work, config.method, embedding.embed(work, of))
         score(work)
 
 

@@ -1,0 +1,157 @@
+"""Asking little: the labels of a few exemplars tell those of all, and where the groups lie.
+
+`agentclust.focusing` holds the theory. Here it meets a run: which samples the model is asked
+about, the labels that the others get from them, and groups that are found first and named then.
+It takes `LEAST` samples with captions and an embedder that knows what words mean; smaller sets are
+asked about one by one, which then costs little.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from agentclust import embedding, focusing, speaking, wording
+from agentclust.clusterers.centred import Labels
+from agentclust.config import RunConfig
+from agentclust.embedders import Vectors, default_embedder
+from agentclust.focusing import Focus
+from agentclust.types import Sample
+from agentclust.work import Work
+
+LEAST = 128  # samples: of fewer, exemplars are no small part
+FEWEST = 64  # exemplars
+A_GROUP = 5  # exemplars for each group that is wanted
+GROWTH = 3.5  # exemplars grow with the square root of the set, by this
+TELLING = 0.2  # share of the labels' variance that captions have to predict, or more is asked
+ROUNDS = 3  # of exemplars, each twice the one before
+SPREAD = "likeness"  # what gave a label that the model did not give
+
+
+def rounds(work: Work) -> Iterator[tuple[list[Sample], bool]]:
+    """The samples whose labels are to be known next: all at once, or exemplars until they tell.
+
+    With them comes whether several may share a prompt: exemplars may, their slips are averaged.
+
+    Where the labels of the exemplars do not tell those of other samples (each in turn is predicted
+    without its own), twice as many are asked; small sets then are asked about as a whole.
+    """
+    wanted = work.run.config.exemplars
+    asked = [s for s in _captioned(work) if s.raw_label is None]
+    if wanted == "all" or not possible(work):
+        yield list(work.samples), False
+        return
+    given = [s for s in work.samples if s.raw_label is not None]
+    first = usual(len(asked), work.run.n_clusters) if wanted == "auto" else wanted
+    explained = 0.0
+    for turn in range(ROUNDS):
+        n = first << turn
+        if 2 * n > len(asked):
+            yield list(work.samples), False
+            return
+        chosen = focusing.exemplars(_vectors(work, asked), n, work.run.config.seed)
+        yield given + [asked[i] for i in chosen], True
+        explained = _focused(work)[0].explained
+        if wanted != "auto" or explained >= TELLING:
+            return
+    work.run.note(
+        f"the labels of {n} exemplars hardly tell those of other samples ({explained:.0%} of what "
+        "they differ in): --set exemplars=all asks about each sample"
+    )
+
+
+def usual(n: int, k: int | str) -> int:
+    """How many exemplars are asked about first."""
+    return max(FEWEST, A_GROUP * (k if isinstance(k, int) else 0), int(GROWTH * n**0.5))
+
+
+def first(config: RunConfig, n: int) -> int:
+    """How many of `n` captions the model is asked about at first; 0 where it is all of them."""
+    name = config.embedder or default_embedder("text")
+    told = name != "tfidf" and config.mode != "paper" and config.exemplars != "all" and n >= LEAST
+    wanted = config.exemplars if isinstance(config.exemplars, int) else usual(n, config.n_clusters)
+    return wanted if told and 2 * wanted <= n else 0
+
+
+def possible(work: Work) -> bool:
+    """Whether captions can be compared by meaning, and there are enough of them."""
+    return len(_captioned(work)) >= LEAST and not embedding.text_embedder(work).fitted
+
+
+def asked(work: Work) -> dict[str, str]:
+    """The labels that the model gave, or that were given to it, by sample id."""
+    rows = work.run.step_rows("labels").known
+    return {i: row["label"] for i, row in rows.items() if row.get("by") != SPREAD}
+
+
+def spread(work: Work) -> None:
+    """Give each sample that nobody asked about the label that those of the exemplars predict."""
+    rows = work.run.step_rows("labels")
+    samples = _captioned(work)
+    if not rows.known or all(s.id in rows.known for s in samples) or not possible(work):
+        return
+    found, _, labels = _focused(work)
+    different = list(wording.count(labels))
+    vectors = embedding.of_texts(work, different)
+    for sample, index in zip(samples, focusing.nearest(found, vectors), strict=True):
+        if sample.id not in rows.known:
+            text = different[index]
+            rows.append({"id": sample.id, "raw_label": text, "label": text, "by": SPREAD})
+
+
+def groups(work: Work) -> list[str] | None:
+    """Find groups by likeness under the criterion, and name them: groups.jsonl and their names.
+
+    Returns:
+        The names; None where likeness tells nothing: too few samples or labels.
+    """
+    k = work.run.n_clusters
+    different = len(set(asked(work).values()))
+    if work.run.config.grouping == "names" or not possible(work):
+        return None
+    if different < (k if isinstance(k, int) else 2):
+        return None
+    samples = _captioned(work)
+    found, taught, labels = _focused(work)
+    with work.reporter.step("group", len(samples)) as advance:
+        clusters, likely = focusing.partition(found, k, taught, labels, work.run.config.seed)
+        for _ in samples:
+            advance()
+    if isinstance(k, int) and clusters.max() + 1 < k:
+        return None
+    rows = work.run.step_rows("groups")
+    for sample, cluster, p in zip(samples, clusters, likely, strict=True):
+        if sample.id not in rows.known:
+            rows.append(
+                {"id": sample.id, "cluster": int(cluster), "confidence": round(float(p), 4)}
+            )
+    return speaking.names_by_labels(work, samples, found.joined(1.0), clusters)
+
+
+def seem(work: Work) -> int:
+    """How many groups there seem to be, whatever number was asked for."""
+    return focusing.count(_focused(work)[0], work.run.config.seed)
+
+
+def _captioned(work: Work) -> list[Sample]:
+    captions = work.run.step_rows("captions").known
+    return [s for s in work.samples if s.id in captions]
+
+
+def _vectors(work: Work, samples: Sequence[Sample]) -> Vectors:
+    captions = work.run.step_rows("captions").known
+    return embedding.of_texts(work, [captions[s.id]["caption"] for s in samples])
+
+
+def _focused(work: Work) -> tuple[Focus, Labels, list[str]]:
+    """The captions' embeddings under the criterion, the indices of those asked, their labels."""
+    samples = _captioned(work)
+    known = asked(work)
+    taught = np.array([i for i, s in enumerate(samples) if s.id in known])
+    labels = [known[samples[i].id] for i in taught]
+    different = sorted(set(labels))
+    vectors = embedding.of_texts(work, different)
+    places = {text: i for i, text in enumerate(different)}
+    told = vectors[[places[text] for text in labels]]
+    return focusing.focus(_vectors(work, samples), taught, told), taught, labels

@@ -1,0 +1,153 @@
+"""Labels of exemplars, and groups found before their names, over real runs and embeddings."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from agentclust import agent, ictc, sparing
+from agentclust.metrics import external
+from tests.scenes import PLACES, Placing, scenes
+from tests.steps import calls, captioned, opened
+
+STEPS = (ictc.caption, ictc.label, ictc.name, ictc.assign)
+CAPTIONS, TRUTH = scenes(300)
+
+
+def place_run(folder, captions=CAPTIONS, model=None, **settings):
+    values = {"criterion": "place", "n_clusters": len(PLACES), "embedder": "minilm"} | settings
+    return opened(folder, captioned(*captions), model or Placing(), **values)
+
+
+def through(work, *steps):
+    for step in steps or STEPS:
+        step(work)
+    return work.run.step_rows("assignments").known
+
+
+def right(rows, truth=TRUTH):
+    return external(np.asarray(truth), np.array([row["cluster"] for row in rows.values()])).acc
+
+
+def test_a_few_calls_group_many_samples(tmp_path):
+    with place_run(tmp_path) as work:
+        rows = through(work)
+        labels = work.run.step_rows("labels").known
+        assert len(rows) == len(labels) == 300
+        assert right(rows) > 0.97
+        asked = [row for row in labels.values() if "by" not in row]
+        assert len(asked) == sparing.usual(300, 4) == 64
+        assert calls(work, "label") <= 64 / 2
+        assert sorted(work.run.read("clusters.json")["names"]) == sorted(PLACES)
+        assert {row["by"] for row in rows.values()} == {"likeness"}
+
+
+def test_most_labels_by_likeness_are_what_the_model_would_have_said(tmp_path):
+    with place_run(tmp_path) as work:
+        through(work, ictc.caption, ictc.label)
+        labels = work.run.step_rows("labels").known
+        spread = [(i, row["label"]) for i, row in labels.items() if row.get("by") == "likeness"]
+        assert np.mean([TRUTH[int(i[2:])] == label for i, label in spread]) > 0.95
+        assert set(sparing.asked(work)).isdisjoint(i for i, _ in spread)
+
+
+def test_what_an_answer_leaves_out_is_asked_by_itself(tmp_path):
+    model = Placing(leaves_out=2)
+    with place_run(tmp_path, model=model) as work:
+        through(work, ictc.caption, ictc.label)
+        asked = sparing.asked(work)
+        assert len(asked) == 64
+        assert all(TRUTH[int(i[2:])] == label for i, label in asked.items())
+        packs = [n for n in model.held if n > 1]
+        assert model.held.count(1) >= len(packs) > 0
+
+
+def test_long_captions_do_not_share_a_prompt(tmp_path):
+    model = Placing()
+    with place_run(
+        tmp_path, [f"{text} {'It is day. ' * 60}" for text in CAPTIONS[:140]], model
+    ) as work:
+        through(work, ictc.caption, ictc.label)
+        assert set(model.held) == {1}
+
+
+@pytest.mark.parametrize("settings", [{"exemplars": "all"}, {"embedder": "tfidf"}])
+def test_every_sample_is_asked_about_where_that_is_wanted_or_the_only_way(tmp_path, settings):
+    with place_run(tmp_path, **settings) as work:
+        through(work, ictc.caption, ictc.label)
+        assert len(sparing.asked(work)) == 300
+        assert calls(work, "label") == len(set(CAPTIONS))
+
+
+def test_small_sets_are_asked_about_as_a_whole(tmp_path):
+    with place_run(tmp_path, CAPTIONS[:60]) as work:
+        rows = through(work)
+        assert calls(work, "label") == len(set(CAPTIONS[:60]))
+        assert not work.run.step_rows("groups").known
+        assert right(rows, TRUTH[:60]) > 0.9
+
+
+def test_a_number_of_exemplars_is_kept(tmp_path):
+    with place_run(tmp_path, exemplars=30) as work:
+        through(work, ictc.caption, ictc.label)
+        assert len(sparing.asked(work)) == 30
+
+
+def test_names_first_where_that_is_wanted(tmp_path):
+    with place_run(tmp_path, grouping="names") as work:
+        rows = through(work)
+        assert not work.run.step_rows("groups").known
+        assert {row["by"] for row in rows.values()} <= {"label", "caption"}
+        assert right(rows) > 0.95
+
+
+def test_labels_that_tell_nothing_are_asked_for_again_and_again(tmp_path):
+    class Chance(Placing):
+        def _generate(self, messages, stop=None, run_manager=None, **kwargs):
+            random = np.random.default_rng(len(str(messages)))
+            lines = [f"{n}. {random.choice(list(PLACES))}" for n in range(1, 9)]
+            self.script = ("\n".join(lines),)
+            return super(Placing, self)._generate(messages, stop, run_manager, **kwargs)
+
+    captions, _ = scenes(1200)
+    with place_run(tmp_path, captions, Chance()) as work:
+        through(work, ictc.caption, ictc.label)
+        assert len(sparing.asked(work)) > 4 * sparing.usual(1200, 4) * 0.9
+        (note,) = work.run.state["notes"]
+        assert "hardly tell" in note
+        assert "exemplars=all" in note
+
+
+def test_a_label_step_that_stopped_goes_on_with_the_same_prompts(tmp_path):
+    with place_run(tmp_path / "a") as work:
+        through(work)
+        whole = (work.run.attempt / "assignments.jsonl").read_bytes()
+    with place_run(tmp_path / "b") as work:
+        ictc.caption(work)
+        (samples, _), *_ = [next(iter(sparing.rounds(work)))]
+        rows = work.run.step_rows("labels")
+        for sample in samples[:5]:  # a part of the first answer
+            label = TRUTH[int(sample.id[2:])]
+            rows.append({"id": sample.id, "raw_label": label, "label": label})
+        through(work, *STEPS[1:])
+        assert (work.run.attempt / "assignments.jsonl").read_bytes() == whole
+
+
+def test_the_agent_takes_the_groups_and_needs_no_count_of_its_own(tmp_path):
+    with place_run(tmp_path, n_clusters="auto") as work:
+        agent.drive(work)
+        assert len(work.run.read("clusters.json")["names"]) == len(PLACES)
+        assert "choose_k" not in {m.name for m in agent.conversation(work.run)}
+        assert right(work.run.step_rows("assignments").known) > 0.97
+
+
+def test_too_few_labels_for_the_groups_asked_for_are_no_groups(tmp_path):
+    with place_run(tmp_path, n_clusters=7) as work:
+        through(work, ictc.caption, ictc.label)
+        assert sparing.groups(work) is None
+
+
+def test_the_agent_notes_another_number_than_was_asked_for(tmp_path):
+    with place_run(tmp_path, n_clusters=2) as work:
+        agent.drive(work)
+        assert any("2 groups were asked for" in note for note in work.run.state["notes"])
