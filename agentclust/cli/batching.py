@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from agentclust.cli.root import EXISTING, cli
+from agentclust.errors import RunError
 
 
 @cli.command()
@@ -44,5 +45,7 @@ def batch(
     rows = service.run_batch(grid, folder, only, retry_failed)
     click.echo((folder / "results.md").read_text("utf-8"))
     click.echo(f"table: {folder / 'results.csv'}")
-    if any(row["status"] != "done" for row in rows):
-        raise click.exceptions.Exit(1)
+    failed = sum(row["status"] != "done" for row in rows)
+    if failed:
+        why = "failed, for the reasons above"
+        raise RunError(f"{failed} of {len(rows)} runs", why, "mend that, then --retry-failed")

@@ -75,12 +75,12 @@ def run_batch(
     wanted = {cell.name for cell in cells(grid, only)}
     for number, cell in enumerate(every, 1):
         folder = out / cell.name
-        before = read_json(folder / "cell.json")
+        before = read_json(_record(folder))
         tried = before and (before["status"] == "done" or not retry_failed)
         if cell.name in wanted and not tried:
             reporter.say(f"run {number} of {len(every)}: {cell.name}")
             row = _apart(cell, folder)
-            write_json(folder / "cell.json", row)
+            write_json(_record(folder), row)
             told = row["error"] or f"ACC {row['acc']:.3f}, {row['seconds']:.0f} s"
             reporter.say(f"{cell.name}: {told}")
             _write(grid, every, out)
@@ -88,10 +88,15 @@ def run_batch(
 
 
 def _write(grid: Grid, every: list[Cell], out: Path) -> list[Row]:
-    rows = [row for cell in every if (row := read_json(out / cell.name / "cell.json"))]
+    rows = [row for cell in every if (row := read_json(_record(out / cell.name)))]
     known = {data.name: published(grid, data) for data in grid.datasets}
     write_tables(out, grid.title, rows, known)
     return rows
+
+
+def _record(folder: Path) -> Path:
+    """Where the row of a run is kept: beside its folder, which a failed run may not have."""
+    return folder.with_name(f"{folder.name}.json")
 
 
 def _apart(cell: Cell, folder: Path) -> Row:
@@ -101,16 +106,22 @@ def _apart(cell: Cell, folder: Path) -> Row:
     context = multiprocessing.get_context("spawn")
     try:
         with ProcessPoolExecutor(1, mp_context=context) as pool:
-            return row | pool.submit(_run, cell, folder).result() | {"status": "done"}
-    except AgentclustError as error:
-        return row | {"error": str(error)}
+            return row | pool.submit(_run, cell, folder).result()
     except BrokenProcessPool:
         return row | {"error": "its process died, perhaps for want of memory"}
-    except Exception as error:  # one broken run must not end the batch
-        return row | {"error": f"{type(error).__name__}: {error}"}
 
 
 def _run(cell: Cell, folder: Path) -> Row:
+    """What running a cell gave, or why it failed; an error of ours cannot leave the process."""
+    try:
+        return _measured(cell, folder) | {"status": "done"}
+    except AgentclustError as error:
+        return {"error": str(error)}
+    except Exception as error:  # one broken run must not end the batch
+        return {"error": f"{type(error).__name__}: {error}"}
+
+
+def _measured(cell: Cell, folder: Path) -> Row:
     """Run or go on with a cell, compare it with the true labels, and measure it."""
     began = time.monotonic()
     reporter = Reporter(quiet=True)
