@@ -1,9 +1,9 @@
 """agentclust sorts images by a criterion given in plain words.
 
 Imports run downward: ``cli | chat`` → ``service`` → ``sessions | agent`` → ``tools`` → ``edits |
-attempts | judging | embedded`` → ``ictc | paper`` → ``models | captioners | embedders |
-clusterers | datasets | metrics | scores | report`` → ``run | cache`` → ``config | prompts`` →
-``types`` → ``errors``. Only ``agent`` imports LangGraph.
+attempts | judging | embedded`` → ``ictc | paper`` → ``sparing | naming`` → ``focusing`` →
+``models | captioners | embedders | clusterers | datasets | metrics | scores | report`` → ``run |
+cache`` → ``config | prompts`` → ``types`` → ``errors``. Only ``agent`` imports LangGraph.
 """
 
 from __future__ import annotations

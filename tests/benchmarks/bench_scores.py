@@ -123,7 +123,8 @@ def prepare(spec: str, llm: str, most: int, folder: Path) -> Samples:
     manifest = folder / f"{name}.jsonl"
     given = [json.dumps({"id": row["id"], "caption": row["caption"]}) for row in rows]
     manifest.write_text("\n".join(given), encoding="utf-8")
-    settings = {"criterion": criterion, "n_clusters": int(k), "llm": llm, "method": "ictc"}
+    settings = {"criterion": criterion, "n_clusters": int(k), "llm": llm}
+    settings |= {"method": "ictc", "exemplars": "all", "grouping": "names"}
     run = agentclust.cluster(str(manifest), out=folder / name, quiet=False, **settings).run
     attempt = run / read_state(run)["attempt"]
     lines = (attempt / "labels.jsonl").read_text(encoding="utf-8").splitlines()
