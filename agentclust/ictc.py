@@ -152,11 +152,12 @@ def assign(work: Work) -> None:
         work.reporter.step("assign", len(work.samples), len(done)) as advance,
     ):
         settled = _settled_labels(work, counts, names) if todo else {}
+        asked = sparing.asked(work)
         doubtful = []
         for sample in todo:
-            text = labels.get(sample.id, "")
-            if text in settled:
-                cluster, confidence = settled[text]
+            cluster, confidence = settled.get(labels.get(sample.id, ""), (-1, 0.0))
+            # one that got its label by likeness is not worth a question of its own
+            if confidence > SURE or (cluster >= 0 and sample.id not in asked):
                 rows.append(assignment(sample.id, cluster, names, confidence, "label"))
                 advance()
             else:
@@ -169,12 +170,12 @@ def assign(work: Work) -> None:
 def _settled_labels(
     work: Work, counts: Mapping[str, int], names: Sequence[str]
 ) -> dict[str, tuple[int, float]]:
-    """Cluster and confidence of every label that the model is sure of."""
+    """Cluster and confidence of every label that belongs to one more than to none."""
     settled = {text: (names.index(text), 1.0) for text in counts if text in names}
     asked = [text for text in counts if text not in settled]
     for index, choice in naming.choose_labels(work, asked, names).items():
         best = choice.best
-        if best is not None and best < len(names) and choice.probabilities[best] > SURE:
+        if best is not None and best < len(names):
             settled[asked[index]] = (best, choice.probabilities[best])
     return settled
 
@@ -216,9 +217,15 @@ def ask_again(work: Work, before: Mapping[str, Mapping[str, Any]], names: Sequen
     labels, _ = counted_labels(work)
     doubtful = [s for s in work.samples if _in_doubt(before[s.id])]
     by_label = [s for s in doubtful if before[s.id]["by"] == "label"]
+    likely = [s for s in doubtful if before[s.id]["by"] == "likeness"]
+    likely.sort(key=lambda s: before[s.id]["confidence"])
+    most = sparing.usual(len(work.samples), len(names))
     with work.paying("assign"), work.reporter.step("ask again", len(doubtful)) as advance:
-        for row in _from_captions(work, by_label, labels, names):
-            if row["confidence"] > before[row["id"]]["confidence"]:
+        for row in _from_captions(work, [*by_label, *likely[:most]], labels, names):
+            known = before[row["id"]]
+            # a small model that is unsure itself knows no better than likeness does
+            least = max(SURE, known["confidence"]) if known["by"] == "likeness" else 0.0
+            if row["confidence"] > max(least, known["confidence"]):
                 rows.append(row)
             advance()
         if not isinstance(work.captioner, Asker):

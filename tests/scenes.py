@@ -71,3 +71,11 @@ class Placing(FakeModel):
             self.held.append(1)
             self.script = (place_of(str(messages[-1].text)),)
         return super()._generate(messages, stop, run_manager, **kwargs)
+
+    def choose(self, prompts, options):
+        found = []
+        for prompt in prompts:
+            text = str(prompt[-1].text)
+            self.script = (place_of(text),) if "<caption>" in text else ()
+            found += super().choose([prompt], options)
+        return found

@@ -98,6 +98,7 @@ def test_names_first_where_that_is_wanted(tmp_path):
         rows = through(work)
         assert not work.run.step_rows("groups").known
         assert {row["by"] for row in rows.values()} <= {"label", "caption"}
+        assert calls(work, "assign") < 20
         assert right(rows) > 0.95
 
 
@@ -151,3 +152,19 @@ def test_the_agent_notes_another_number_than_was_asked_for(tmp_path):
     with place_run(tmp_path, n_clusters=2) as work:
         agent.drive(work)
         assert any("2 groups were asked for" in note for note in work.run.state["notes"])
+
+
+def test_only_the_most_doubtful_are_asked_about_again(tmp_path):
+    with place_run(tmp_path) as work:
+        through(work)
+        names = work.run.read("clusters.json")["names"]
+        rows = work.run.step_rows("assignments").known
+        before = {i: row | {"confidence": 0.001 * int(i[2:])} for i, row in rows.items()}
+        spent = calls(work, "assign")
+        ictc.ask_again(work, before, names)
+        asked = calls(work, "assign") - spent
+        assert 0 < asked <= sparing.usual(300, 4)
+        after = work.run.step_rows("assignments").known
+        again = {i for i, row in after.items() if row["by"] == "caption"}
+        assert again
+        assert max(int(i[2:]) for i in again) < sparing.usual(300, 4)
