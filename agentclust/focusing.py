@@ -33,7 +33,8 @@ from agentclust.embedders import Vectors, normalized
 PENALTIES = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0)  # of the ridge, for unit vectors
 TAUGHT = 2000  # labels that the ridge learns from at most: more change nothing
 WEIGHTS = (1.0, 2.0, None)  # of the predicted labels beside the captions; None: the labels alone
-PARTITIONS = 20  # runs of k-means behind each clustering
+REPEATS = 4  # clusterings of each kind: with fewer the seed tells
+PARTITIONS = 12  # runs of k-means behind each clustering
 TURNS = 2  # of moving rows to the nearest centre, and across borders
 TRUST = 8  # power of the agreement with the exemplars' labels by which a clustering votes
 TEMPERATURE = 0.15  # difference of two cosines where the nearer centre is e times as likely
@@ -163,7 +164,7 @@ def _candidates(found: Focus, k: int, taught: Labels, seed: int) -> Iterator[NDA
     """Clusterings as probabilities, shape (n, k)."""
     random = np.random.RandomState(seed)
     some = np.union1d(taught, random.permutation(len(found.seen))[:LOOKED_AT])[: 2 * LOOKED_AT]
-    for weight in WEIGHTS if found.told.any() else WEIGHTS[:1]:
+    for weight in REPEATS * (WEIGHTS if found.told.any() else WEIGHTS[:1]):
         rows = found.joined(weight)
         runs = evidence(rows[some], (k, 2 * k), PARTITIONS, random)
         for cut in (_by_tree, _by_kmeans):
