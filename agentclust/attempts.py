@@ -197,7 +197,7 @@ def ask_again(work: Work) -> str:
     """Ask for the samples in doubt once more: by caption, then by image where a model sees."""
     base = work.run.base()
     before = work.run.rows(f"{base}/assignments.jsonl").known
-    work.run.begin("asked again for the samples in doubt", (*KEPT, "assignments"))
+    work.run.begin("asked again for the samples in doubt", (*KEPT, "groups", "assignments"))
     found = work.run.read_of(base, "clusters.json")
     work.run.write("clusters.json", found)
     ictc.ask_again(work, before, found["names"])

@@ -47,7 +47,7 @@ def rounds(work: Work) -> Iterator[tuple[list[Sample], bool]]:
     explained = 0.0
     for turn in range(ROUNDS):
         n = first << turn
-        if 2 * n > len(asked):
+        if n >= (len(asked) / 2 if wanted == "auto" else len(asked)):
             yield list(work.samples), False
             return
         chosen = focusing.exemplars(_vectors(work, asked), n, work.run.config.seed)
@@ -70,8 +70,10 @@ def first(config: RunConfig, n: int) -> int:
     """How many of `n` captions the model is asked about at first; 0 where it is all of them."""
     name = config.embedder or default_embedder("text")
     told = name != "tfidf" and config.mode != "paper" and config.exemplars != "all" and n >= LEAST
-    wanted = config.exemplars if isinstance(config.exemplars, int) else usual(n, config.n_clusters)
-    return wanted if told and 2 * wanted <= n else 0
+    if isinstance(config.exemplars, int):
+        return config.exemplars if told and config.exemplars < n else 0
+    wanted = usual(n, config.n_clusters)
+    return wanted if told and wanted < n / 2 else 0
 
 
 def possible(work: Work) -> bool:

@@ -24,8 +24,8 @@ class Consensus(Centred):
     k-means runs `n_partitions` times, each time with another start and another number of clusters
     between the wanted one and twice that. Two rows are as near as the share of the runs that put
     them together (equation 2 there), and average linkage joins them. Unlike k-means it has no bent
-    to clusters of equal size, and its result hardly depends on the seed. Of more than 2,000 rows a
-    random 2,000 are clustered, and the others go to the nearest centre.
+    to clusters of equal size, and it may leave a few outliers as a cluster. Of more than 2,000 rows
+    a random 2,000 are clustered, and the others go to the nearest centre.
 
     Args:
         n_clusters: How many; fewer are found where fewer rows differ. ``"auto"`` takes, from 2 to
