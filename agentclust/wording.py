@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 
 UNKNOWN = ("unknown", "none", "n/a", "not mentioned", "not specified", "unclear", "")
 LEADING = re.compile(
-    r"^(?:(?:the )?(?:label|answer|group|name|category|cluster)(?: is)?\s*[:=]\s*"
+    r"^(?:(?:the )?(?:label|answer|group|name|category|cluster)(?: for .{1,60}?)?(?: is)?\s*[:=]\s*"
     r"|(?:an?|the)\s+|[-*•\s]+|\(?\d+[.):]\s+)+"
 )
 QUOTES = " \"'`*<>“”‘’«»"  # noqa: RUF001

@@ -19,6 +19,7 @@ from agentclust.wording import common, count, frequent, is_unknown, merge, norma
         ("Answer: cat", "cat"),
         ("The label is: cat", "cat"),
         ("label = cat", "cat"),
+        ('label for "main object" is: cat', "cat"),
         ("**Answer:** cat", "cat"),
         ("`cat`", "cat"),
         ('"Cat"', "cat"),

@@ -362,6 +362,18 @@ def test_no_weights_can_write_an_invalid_call(tmp_path, seed):
             {"Cluster": Cluster, "Stop": Stop}[call["name"]].model_validate(call["args"])
 
 
+@pytest.mark.parametrize("name", ['the "red" one', "a\\b", "naïve", 'a \\" b'])
+def test_a_text_to_choose_may_hold_what_json_escapes(model, name):
+    parameters = {
+        "type": "object",
+        "properties": {"group": {"type": "string", "enum": [name]}},
+        "required": ["group"],
+    }
+    tool = {"name": "split", "description": "Split a group.", "parameters": parameters}
+    (call,) = model.bind_tools([tool], tool_choice="any").invoke("Act.").tool_calls
+    assert call["args"] == {"group": name}
+
+
 def test_unbounded_text_in_a_call_ends(tiny):
     class Say(BaseModel):
         text: str

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from typing import Any
 
 from llama_cpp.llama_grammar import json_schema_to_gbnf
 
@@ -15,6 +16,8 @@ from agentclust.models.tool_calls import Tool, call_schema, without_grammar
 
 # plain words that begin like a fence or a tag are mostly a call in another form
 EITHER = r"root ::= call | [^{`< \t\n] .*"
+# json_schema_to_gbnf writes these into a grammar so that llama.cpp cannot read it
+SPELLED = str.maketrans({'"': r"\u0022", "\\": r"\u005c"})
 
 
 def grammar(tools: Sequence[Tool], *, must: bool) -> str:
@@ -27,10 +30,24 @@ def grammar(tools: Sequence[Tool], *, must: bool) -> str:
         InputError: A schema that cannot be turned into a grammar.
     """
     try:
-        rules: str = json_schema_to_gbnf(json.dumps(call_schema(tools)))
+        rules: str = json_schema_to_gbnf(json.dumps(_spelled(call_schema(tools))))
     except (AssertionError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise without_grammar(tools, error) from None
     if must:
         return rules
     rules = re.sub(r"^root ::=", "call ::=", rules, flags=re.MULTILINE)
     return f"{rules}\n{EITHER}"
+
+
+def _spelled(schema: Any) -> Any:
+    """The schema with quotes and backslashes of texts to choose from as JSON's number escapes."""
+    if isinstance(schema, list):
+        return [_spelled(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    return {
+        key: [item.translate(SPELLED) if isinstance(item, str) else item for item in value]
+        if key == "enum" and isinstance(value, list)
+        else _spelled(value)
+        for key, value in schema.items()
+    }
