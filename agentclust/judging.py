@@ -20,7 +20,9 @@ from agentclust.work import Work
 UNKNOWN = 0.5  # share of the samples that have no label
 SAID = 0.3  # share of the samples whose label stands in the caption; only mute captions have less …
 SAME = 0.7  # … where this share of all has one and the same label
-LOOKED_AT = 8  # most frequent raw labels that are checked against the criterion
+LOOKED_AT = 8  # most frequent raw labels that are checked against the criterion, at most …
+A_CHECK = 16  # … one for so many labels that were asked for, as the check is to cost little …
+LOOKED_AT_LEAST = 3  # … and at least so many
 POSSIBLE = 0.4  # of the labels, by weight: below this they are no values of the criterion
 GUESSED = 0.5  # share as `SAID`, below which some captions are asked whether they tell anything
 ASKED = 12  # so many captions
@@ -79,7 +81,8 @@ def answerable(work: Work) -> Finding | None:
         )
         return Finding("unanswerable", text)
     template = work.run.template("fits")
-    usual = dict(list(counts.items())[:LOOKED_AT])
+    looked_at = min(LOOKED_AT, max(LOOKED_AT_LEAST, len(labels) // A_CHECK))
+    usual = dict(list(counts.items())[:looked_at])
     requests = [template.render(criterion=criterion, label=label) for label in usual]
     possible = _yes(work, requests, list(usual.values()))
     if possible < POSSIBLE:
