@@ -86,7 +86,7 @@ class RunConfig(_Settings):
         "likeness", description="find groups first and name them, or name first and then assign"
     )
     focus: bool = Field(
-        True, description="clusterers: weigh the words of captions by how near the criterion is"
+        True, description="weigh the words of captions by how near the criterion is"
     )
     max_rounds: int = Field(4, ge=0, description="agent: attempts to mend the result")
     prompts: AbsolutePath | None = Field(None, description="folder whose templates replace ours")

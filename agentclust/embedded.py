@@ -6,16 +6,15 @@ It is a method of its own (``--method kmeans``) and what the agent falls back to
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
 from sklearn.neighbors import KNeighborsClassifier
 
-from agentclust import focusing, ictc, speaking
+from agentclust import ictc, speaking
 from agentclust.clusterers import load_clusterer
 from agentclust.embedders import Vectors, default_embedder, embed_cached, load_embedder
-from agentclust.embedding import WORDS, Embedded, of_texts
+from agentclust.embedding import WORDS, Embedded, by_criterion, of_texts
 from agentclust.errors import RunError
 from agentclust.types import Sample
 from agentclust.work import Work
@@ -61,10 +60,7 @@ def _focused(work: Work, found: Embedded) -> Vectors:
     """
     if found.of == "image" or not work.run.config.focus or load_embedder(found.by).fitted:
         return found.vectors
-    captions = work.run.step_rows("captions").known
-    texts = [captions[s.id]["caption"] for s in found.samples]
-    criterion = of_texts(work, [work.run.criterion])[0]
-    return focusing.by_words(texts, found.vectors, criterion, partial(of_texts, work))
+    return by_criterion(work, found.samples, found.vectors)
 
 
 def fill(work: Work, found: Embedded, names: Sequence[str]) -> tuple[int, str]:

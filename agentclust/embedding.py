@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
+from agentclust import focusing
 from agentclust.embedders import (
     Embedder,
     Kind,
@@ -102,3 +104,11 @@ def of_texts(work: Work, texts: Sequence[str]) -> Vectors:
     embedder = text_embedder(work)
     with work.reporter.step("embed", len(texts)) as advance:
         return embed_cached(embedder, texts, texts, work.answers, advance)
+
+
+def by_criterion(work: Work, samples: Sequence[Sample], vectors: Vectors) -> Vectors:
+    """The vectors of captions focused on the criterion by their words, see `focusing.by_words`."""
+    captions = work.run.step_rows("captions").known
+    texts = [captions[s.id]["caption"] for s in samples]
+    criterion = of_texts(work, [work.run.criterion])[0]
+    return focusing.by_words(texts, vectors, criterion, partial(of_texts, work))

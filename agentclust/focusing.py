@@ -5,7 +5,8 @@ from the raw labels of a few exemplars: a ridge regression (Hoerl and Kennard, T
 from the embedding of a caption to the embedding of its label. Applied to all captions it predicts
 a label's embedding for each, in which the slips of single answers are averaged out. Clusterings of
 both, the captions as they are and the labels as predicted, are accumulated (see
-`agentclust.clusterers.consensus`), and the model's labels decide between them.
+`agentclust.clusterers.consensus`), so are those of the captions' words as the criterion weighs
+them, and the model's labels decide between all.
 
 Knows nothing of runs and models: arrays in, arrays out.
 """
@@ -33,7 +34,7 @@ from agentclust.embedders import Vectors, normalized
 PENALTIES = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0)  # of the ridge, for unit vectors
 TAUGHT = 2000  # labels that the ridge learns from at most: more change nothing
 WEIGHTS = (1.0, 2.0, None)  # of the predicted labels beside the captions; None: the labels alone
-REPEATS = 4  # clusterings of each kind: with fewer the seed tells
+REPEATS = 3  # clusterings of each kind: with fewer the seed tells
 PARTITIONS = 12  # runs of k-means behind each clustering
 TURNS = 2  # of moving rows to the nearest centre, and across borders
 TRUST = 8  # power of the agreement with the exemplars' labels by which a clustering votes
@@ -123,16 +124,18 @@ def partition(
     taught: Labels,
     labels: Sequence[str],
     seed: int,
+    words: Vectors | None = None,
 ) -> tuple[Labels, NDArray[np.float64]]:
     """Clusters of the focused embeddings.
 
-    Several clusterings differ in how much the predicted labels weigh and in how the accumulated
-    evidence is cut, by average linkage or by k-means, whose clusters are more equal in size. They
-    vote (Dudoit and Fridlyand, Bioinformatics 19, 2003, BagClust1): clusters are matched to those
-    of the clustering that agrees best with the labels of the exemplars, and probabilities are
-    averaged, each clustering weighted by that agreement (adjusted Rand index). Discriminant
-    analysis of the captions, with the covariance of Ledoit and Wolf (2004), then moves what lies
-    on the wrong side of a border (Ding and Li, ICML 2007, in two turns).
+    Several clusterings differ in what they see, the predicted labels with more or less weight or
+    the weighted words, and in how the accumulated evidence is cut, by average linkage or by
+    k-means, whose clusters are more equal in size. They vote (Dudoit and Fridlyand, Bioinformatics
+    19, 2003, BagClust1): clusters are matched to those of the clustering that agrees best with the
+    labels of the exemplars, and probabilities are averaged, each clustering weighted by that
+    agreement (adjusted Rand index). Discriminant analysis of the captions, with the covariance of
+    Ledoit and Wolf (2004), then moves what lies on the wrong side of a border (Ding and Li, ICML
+    2007, in two turns).
 
     Args:
         found: The focused embeddings of n captions.
@@ -140,12 +143,15 @@ def partition(
         taught: Indices of the exemplars, shape (m,).
         labels: Their raw labels, shape (m,).
         seed: Of k-means and of the rows clustered, where there are more than 2,000.
+        words: The captions by `by_words`, shape (n, e); None leaves that view out.
 
     Returns:
         The cluster of each caption, shape (n,), and the probability of it in 0..1, shape (n,).
     """
     wanted = count(found, seed) if k == "auto" else k
-    tried = list(_candidates(found, wanted, taught, seed))
+    views = [found.joined(w) for w in (WEIGHTS if found.told.any() else WEIGHTS[:1])]
+    views += [] if words is None else [words]
+    tried = list(_candidates(views, wanted, taught, seed))
     agreed = [max(0.0, float(adjusted_rand_score(labels, c.argmax(1)[taught]))) for c in tried]
     best = tried[int(np.argmax(agreed))]
     weights = np.array(agreed) ** TRUST + 1e-12
@@ -160,12 +166,13 @@ def partition(
     return _numbered(clusters), likely[np.arange(len(likely)), clusters]
 
 
-def _candidates(found: Focus, k: int, taught: Labels, seed: int) -> Iterator[NDArray[np.float64]]:
-    """Clusterings as probabilities, shape (n, k)."""
+def _candidates(
+    views: Sequence[Vectors], k: int, taught: Labels, seed: int
+) -> Iterator[NDArray[np.float64]]:
+    """Clusterings of each view of the n captions, as probabilities, shape (n, k)."""
     random = np.random.RandomState(seed)
-    some = np.union1d(taught, random.permutation(len(found.seen))[:LOOKED_AT])[: 2 * LOOKED_AT]
-    for weight in REPEATS * (WEIGHTS if found.told.any() else WEIGHTS[:1]):
-        rows = found.joined(weight)
+    some = np.union1d(taught, random.permutation(len(views[0]))[:LOOKED_AT])[: 2 * LOOKED_AT]
+    for rows in REPEATS * list(views):
         runs = evidence(rows[some], (k, 2 * k), PARTITIONS, random)
         for cut in (_by_tree, _by_kmeans):
             centers = centers_of(rows[some], cut(runs, k, random))

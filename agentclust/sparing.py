@@ -2,8 +2,8 @@
 
 `agentclust.focusing` holds the theory. Here it meets a run: which samples the model is asked
 about, the labels that the others get from them, and groups that are found first and named then.
-It takes `LEAST` samples with captions and an embedder that knows what words mean; smaller sets are
-asked about one by one, which then costs little.
+It takes `FEW` samples with captions and an embedder that knows what words mean; small sets are
+exemplars as a whole.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from agentclust.focusing import Focus
 from agentclust.types import Sample
 from agentclust.work import Work
 
-LEAST = 128  # samples: of fewer, exemplars are no small part
+FEW = 30  # samples: of fewer likeness says little
 FEWEST = 64  # exemplars
 A_GROUP = 5  # exemplars for each group that is wanted
 GROWTH = 3.5  # exemplars grow with the square root of the set, by this
@@ -32,7 +32,8 @@ SPREAD = "likeness"  # what gave a label that the model did not give
 def rounds(work: Work) -> Iterator[tuple[list[Sample], bool]]:
     """The samples whose labels are to be known next: all at once, or exemplars until they tell.
 
-    With them comes whether several may share a prompt: exemplars may, their slips are averaged.
+    With them comes whether several may share a prompt: they may where groups are found by
+    likeness, which averages the slips.
 
     Where the labels of the exemplars do not tell those of other samples (each in turn is predicted
     without its own), twice as many are asked; small sets then are asked about as a whole.
@@ -42,16 +43,19 @@ def rounds(work: Work) -> Iterator[tuple[list[Sample], bool]]:
     if wanted == "all" or not possible(work):
         yield list(work.samples), False
         return
+    together = work.run.config.grouping == "likeness"
     given = [s for s in work.samples if s.raw_label is not None]
     first = usual(len(asked), work.run.n_clusters) if wanted == "auto" else wanted
     explained = 0.0
     for turn in range(ROUNDS):
         n = first << turn
         if n >= (len(asked) / 2 if wanted == "auto" else len(asked)):
-            yield list(work.samples), False
+            yield list(work.samples), together
             return
         chosen = focusing.exemplars(_vectors(work, asked), n, work.run.config.seed)
         yield given + [asked[i] for i in chosen], True
+        if not _told(work):
+            return
         explained = _focused(work)[0].explained
         if wanted != "auto" or explained >= TELLING:
             return
@@ -67,18 +71,22 @@ def usual(n: int, k: int | str) -> int:
 
 
 def first(config: RunConfig, n: int) -> int:
-    """How many of `n` captions the model is asked about at first; 0 where it is all of them."""
+    """How many of `n` captions the model is asked about at first, several in a prompt.
+
+    0 where it is asked about each by itself.
+    """
     name = config.embedder or default_embedder("text")
-    told = name != "tfidf" and config.mode != "paper" and config.exemplars != "all" and n >= LEAST
+    if name == "tfidf" or config.mode == "paper" or config.exemplars == "all" or n < FEW:
+        return 0
     if isinstance(config.exemplars, int):
-        return config.exemplars if told and config.exemplars < n else 0
+        return min(config.exemplars, n)
     wanted = usual(n, config.n_clusters)
-    return wanted if told and wanted < n / 2 else 0
+    return wanted if wanted < n / 2 else (n if config.grouping == "likeness" else 0)
 
 
 def possible(work: Work) -> bool:
     """Whether captions can be compared by meaning, and there are enough of them."""
-    return len(_captioned(work)) >= LEAST and not embedding.text_embedder(work).fitted
+    return len(_captioned(work)) >= FEW and not embedding.text_embedder(work).fitted
 
 
 def asked(work: Work) -> dict[str, str]:
@@ -91,7 +99,7 @@ def spread(work: Work) -> None:
     """Give each sample that nobody asked about the label that those of the exemplars predict."""
     rows = work.run.step_rows("labels")
     samples = _captioned(work)
-    if not rows.known or all(s.id in rows.known for s in samples) or not possible(work):
+    if all(s.id in rows.known for s in samples) or not _told(work) or not possible(work):
         return
     found, _, labels = _focused(work)
     different = list(wording.count(labels))
@@ -106,18 +114,24 @@ def groups(work: Work) -> list[str] | None:
     """Find groups by likeness under the criterion, and name them: groups.jsonl and their names.
 
     Returns:
-        The names; None where likeness tells nothing: too few samples or labels.
+        The names; None where likeness tells nothing: too few samples or labels, or all labels
+        known that captions do not tell.
     """
     k = work.run.n_clusters
     different = len(set(asked(work).values()))
-    if work.run.config.grouping == "names" or not possible(work):
+    if work.run.config.grouping == "names" or not possible(work) or not _told(work):
         return None
     if different < (k if isinstance(k, int) else 2):
         return None
     samples = _captioned(work)
     found, taught, labels = _focused(work)
+    if found.explained < TELLING and len(taught) == len(samples):
+        return None
+    vectors = _vectors(work, samples)
+    words = embedding.by_criterion(work, samples, vectors) if work.run.config.focus else None
     with work.reporter.step("group", len(samples)) as advance:
-        clusters, likely = focusing.partition(found, k, taught, labels, work.run.config.seed)
+        seed = work.run.config.seed
+        clusters, likely = focusing.partition(found, k, taught, labels, seed, words)
         for _ in samples:
             advance()
     if isinstance(k, int) and clusters.max() + 1 < k:
@@ -139,6 +153,12 @@ def seem(work: Work) -> int:
 def _captioned(work: Work) -> list[Sample]:
     captions = work.run.step_rows("captions").known
     return [s for s in work.samples if s.id in captions]
+
+
+def _told(work: Work) -> bool:
+    """Whether a label of a caption is known; there may be raw labels without captions besides."""
+    known = asked(work)
+    return any(s.id in known for s in _captioned(work))
 
 
 def _vectors(work: Work, samples: Sequence[Sample]) -> Vectors:

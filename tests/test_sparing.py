@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from zlib import crc32
+
 import numpy as np
 import pytest
 
 from agentclust import agent, attempts, ictc, sparing
 from agentclust.metrics import external
+from agentclust.models.fake import FakeModel
+from agentclust.types import Sample
 from tests.scenes import PLACES, Placing, scenes
 from tests.steps import calls, captioned, opened
 
@@ -82,9 +86,30 @@ def test_every_sample_is_asked_about_where_that_is_wanted_or_the_only_way(tmp_pa
 def test_small_sets_are_asked_about_as_a_whole(tmp_path):
     with place_run(tmp_path, CAPTIONS[:60]) as work:
         rows = through(work)
-        assert calls(work, "label") == len(set(CAPTIONS[:60]))
+        assert len(sparing.asked(work)) == 60
+        assert calls(work, "label") <= 60 / 2
+        assert {row["by"] for row in rows.values()} == {"likeness"}
+        assert right(rows, TRUTH[:60]) > 0.95
+
+
+def test_likeness_says_little_of_very_few(tmp_path):
+    with place_run(tmp_path, CAPTIONS[:29]) as work:
+        rows = through(work)
+        assert calls(work, "label") == len(set(CAPTIONS[:29]))
         assert not work.run.step_rows("groups").known
-        assert right(rows, TRUTH[:60]) > 0.9
+        assert right(rows, TRUTH[:29]) > 0.9
+
+
+def test_labels_that_captions_do_not_tell_are_followed_one_by_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        "tests.scenes.place_of", lambda text: list(PLACES)[crc32(text.encode()) % len(PLACES)]
+    )
+    with place_run(tmp_path, CAPTIONS[:60]) as work:
+        through(work)
+        assert not work.run.step_rows("groups").known
+        names, labels = work.run.read("clusters.json")["names"], sparing.asked(work)
+        rows = work.run.step_rows("assignments").known
+        assert all(names[row["cluster"]] == labels[i] for i, row in rows.items())
 
 
 @pytest.mark.parametrize("number", [30, 180])
@@ -180,3 +205,13 @@ def test_asking_again_keeps_the_groups_by_which_an_attempt_is_judged(tmp_path):
         (folder,) = [a["folder"] for a in work.run.state["attempts"] if "again" in a["why"]]
         assert work.run.rows(f"{folder}/groups.jsonl").known
         assert calls(work, "assign") - spent <= sparing.usual(300, 4)
+
+
+def test_captions_without_a_label_beside_raw_labels_that_are_given(tmp_path):
+    samples = [sample for sample in captioned(*CAPTIONS[:40])]
+    given = [Sample(f"raw{n}", raw_label="beach") for n in range(3)]
+    values = {"criterion": "place", "n_clusters": 2, "embedder": "minilm"}
+    with opened(tmp_path, [*samples, *given], FakeModel(script=("",)), **values) as work:
+        through(work, ictc.caption, ictc.label)
+        assert set(sparing.asked(work)) == {sample.id for sample in given}
+        assert sparing.groups(work) is None
