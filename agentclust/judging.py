@@ -231,7 +231,8 @@ def findings(work: Work) -> list[Finding]:
     left = [text for text, none in zip(wording.common(counts), held, strict=True) if none]
     missing = float(weights[held].sum() / weights.sum())
     # where groups lie close together likeness is unsure, and the labels tell little of them: asking
-    # again, or for names, mends neither (CIFAR-100-20: 226 more questions, and a lower quality)
+    # again, merging, or asking for names mends nothing (CIFAR-100-20: 226 more questions, and a
+    # lower quality; 100 captions of PPMI: as many questions again, three attempts, each worse)
     by_names = not work.run.step_rows("groups").known
     doubtful = known["unassigned"] + (known["unsure"] if by_names else 0.0)
     checks = (
@@ -239,7 +240,7 @@ def findings(work: Work) -> list[Finding]:
          "the captions do not speak of these groups"),
         (share > max(scores.SWALLOWS, 2 / len(names)), "swallows", (names[group],),
          f"{names[group]!r} holds {share:.0%} of the samples"),
-        (overlap > scores.CONFUSED, "confused", (names[first], names[second]),
+        (by_names and overlap > scores.CONFUSED, "confused", (names[first], names[second]),
          f"{names[first]!r} and {names[second]!r} are confused: they overlap by {overlap:.0%}"),
         (missing > scores.UNCOVERED, "uncovered", (),
          f"{missing:.0%} of the raw labels fit no group: {', '.join(left[:4])}"),
