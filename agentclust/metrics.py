@@ -89,7 +89,7 @@ def external(
     classes, rows = np.unique(np.asarray([str(name) for name in truth]), return_inverse=True)
     counts = np.zeros((len(classes), n_clusters + 1), dtype=np.int64)
     np.add.at(counts, (rows, labels), 1)  # -1 is the last column
-    matching = _match(counts[:, :-1])
+    matching = match(counts[:, :-1])
     partner = np.full(len(classes), -2)
     partner[list(matching)] = list(matching.values())
     correct = partner[rows] == labels
@@ -174,7 +174,7 @@ def internal(
     }
 
 
-def _match(counts: NDArray[np.int64]) -> dict[int, int]:
+def match(counts: NDArray[np.int64]) -> dict[int, int]:
     """The one-to-one matching of classes (rows) to clusters (columns) with most samples on it."""
     pairs = zip(*linear_sum_assignment(counts, maximize=True), strict=True)
     return {int(row): int(column) for row, column in pairs if counts[row, column] > 0}

@@ -1,4 +1,4 @@
-"""Commands that look at a run: show, evaluate, report."""
+"""Commands that look at runs: show, evaluate, report, compare."""
 
 from __future__ import annotations
 
@@ -56,3 +56,29 @@ def report(run: Path) -> None:
 
     for folder in service.runs_in(run):
         click.echo(pages.write_report(folder))
+
+
+@cli.command()
+@click.argument("runs", type=EXISTING, nargs=-1, required=True, metavar="RUN RUN...")
+@click.option(
+    "--limit",
+    type=click.IntRange(0),
+    default=10,
+    show_default=True,
+    metavar="N",
+    help="Images to list of those that two runs disagree on.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object, with every image.")
+def compare(runs: tuple[Path, ...], limit: int, as_json: bool) -> None:
+    """Compare RUNs of the same images with each other, by one criterion or several.
+
+    Says how far every two agree (ARI, AMI), crosses their clusters, and lists the images that are
+    not in matched clusters (* in the table). A RUN may be a folder of several.
+    """
+    from agentclust import service
+
+    found = service.compare(runs)
+    if as_json:
+        click.echo(json.dumps(found.as_json(), indent=1, ensure_ascii=False))
+    else:
+        click.echo(found.as_text(limit))

@@ -2,6 +2,7 @@
 
 from agentclust.grid import read_grid
 from agentclust.service.batching import plan, run_batch
+from agentclust.service.comparing import compare
 from agentclust.service.evaluating import evaluate
 from agentclust.service.folders import beside, free_folder, runs_in
 from agentclust.service.running import METHODS, Person, assign, resume, start
@@ -12,6 +13,7 @@ __all__ = [
     "Person",
     "assign",
     "beside",
+    "compare",
     "default_llm",
     "evaluate",
     "free_folder",
