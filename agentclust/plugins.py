@@ -31,6 +31,12 @@ BUILT_IN: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "kmeans": ("agentclust.clusterers.kmeans:KMeans", ""),
         "ward": ("agentclust.clusterers.ward:Ward", ""),
     },
+    "exporters": {
+        "csv": ("agentclust.export.table:write", ""),
+        "parquet": ("agentclust.export.parquet:write", "parquet"),
+        "datasets": ("agentclust.export.hub:write", "datasets"),
+        "fiftyone": ("agentclust.export.fiftyone:write", ""),
+    },
     "datasets": {
         "clevr4-mini": ("agentclust.datasets.clevr4_mini:prepare", ""),
     },

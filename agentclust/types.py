@@ -173,12 +173,12 @@ class Clustering:
         """One row a sample: id, path, cluster, name, confidence (as in assignments.csv)."""
         return list(self.rows())
 
-    def rows(self) -> Iterator[dict[str, Any]]:
-        """The rows of `table`, one at a time."""
-        for i, sample_id in enumerate(self.ids):
+    def rows(self, start: int = 0, stop: int | None = None) -> Iterator[dict[str, Any]]:
+        """The rows of `table`, one at a time, or those of a part of the samples."""
+        for i in range(len(self))[start:stop]:
             cluster = int(self.labels_[i])
             yield {
-                "id": sample_id,
+                "id": self.ids[i],
                 "path": self.files[i],
                 "cluster": cluster,
                 "name": self.names[cluster] if cluster >= 0 else "",

@@ -15,7 +15,7 @@ CAPTIONS = ["a ball", "a cone", "a small ball", "a cone", "a ball", "a sofa"]
 SHAPE = ("--criterion", "shape", "--n-clusters", 2, "--llm", "fake")
 COMMANDS = ["", "run", "resume", "show", "evaluate", "report", "models", "models list",
             "models pull", "models check", "datasets", "datasets list", "datasets prepare",
-            "demo", "assign", "chat", "suggest", "compare"]  # fmt: skip
+            "demo", "assign", "chat", "suggest", "compare", "export"]  # fmt: skip
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from agentclust.grid import read_grid
 from agentclust.service.batching import plan, run_batch
 from agentclust.service.comparing import compare
 from agentclust.service.evaluating import evaluate
+from agentclust.service.exporting import export, formats, preview, undo_export
 from agentclust.service.folders import beside, free_folder, runs_in
 from agentclust.service.running import METHODS, Person, assign, resume, start
 from agentclust.service.talking import default_llm, session, suggest
@@ -16,8 +17,11 @@ __all__ = [
     "compare",
     "default_llm",
     "evaluate",
+    "export",
+    "formats",
     "free_folder",
     "plan",
+    "preview",
     "read_grid",
     "resume",
     "run_batch",
@@ -25,4 +29,5 @@ __all__ = [
     "session",
     "start",
     "suggest",
+    "undo_export",
 ]
