@@ -1,4 +1,4 @@
-"""A batch file: datasets by methods by seeds, and the runs that these make.
+"""A batch file: datasets by criteria by methods by models by seeds, and the runs that these make.
 
 It knows nothing of running them.
 """
@@ -6,12 +6,14 @@ It knows nothing of running them.
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterator
 from fnmatch import fnmatch
+from itertools import product
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from agentclust.config import RunConfig, make_config
 from agentclust.errors import InputError
@@ -26,29 +28,59 @@ class Published(_Part):
     """Published scores to show beside a dataset's.
 
     They are the rows of that dataset in a CSV file with the columns ``dataset``, ``llm``, ``acc``,
-    ``nmi``, ``ari`` and ``note``, relative to `root`.
+    ``nmi``, ``ari`` and ``note``, relative to `root`. A score that is not known is left empty.
     """
 
     file: str
     dataset: str
 
 
+class Aim(_Part):
+    """A criterion under a short name, and what belongs to it alone.
+
+    Attributes:
+        axis: Column of the true labels.
+        settings: Settings of its runs; they stand above the dataset's.
+    """
+
+    name: str
+    criterion: str
+    axis: str | None = None
+    n_clusters: int | Literal["auto"] = "auto"
+    published: Published | None = None
+    settings: dict[str, Any] = {}
+
+
 class Data(_Part):
-    """One dataset with its criterion and its true labels."""
+    """One dataset with its true labels.
+
+    It is grouped by its `criteria`; or by one `criterion` of its own, with `axis`, `n_clusters` and
+    `published`; or, where neither is given, by the criteria of the grid.
+    """
 
     name: str
     dataset: str = Field(description="folder, manifest or registered name; relative to `root`")
     labels: str = Field(description="CSV of true labels, relative to `root`")
     axis: str | None = None
-    criterion: str
+    criterion: str | None = None
     n_clusters: int | Literal["auto"] = "auto"
-    take: int | None = Field(None, ge=2, description="so many samples, evenly out of all")
     published: Published | None = None
+    criteria: tuple[Aim, ...] = ()
+    take: int | None = Field(None, ge=2, description="so many samples, evenly out of all")
     settings: dict[str, Any] = {}
 
+    @model_validator(mode="after")
+    def _one_way_to_say_it(self) -> Data:
+        if self.criteria and self.criterion:
+            raise ValueError("has both 'criterion' and 'criteria'")
+        alone = {"axis", "n_clusters", "published"} & self.model_fields_set
+        if not self.criterion and alone:
+            raise ValueError(f"{min(alone)!r} goes with 'criterion', or into 'criteria'")
+        return self
 
-class Method(_Part):
-    """One way to cluster: settings of a run under a name."""
+
+class Way(_Part):
+    """A method or a model: settings of a run under a name."""
 
     name: str
     settings: dict[str, Any] = {}
@@ -57,31 +89,63 @@ class Method(_Part):
 class Grid(_Part):
     """A batch file.
 
+    Settings stand one above the other: those of the grid, of the dataset, of the criterion, of the
+    method, of the model.
+
     Attributes:
         title: Heading of the table.
         root: Folder that datasets and labels lie in, relative to the file.
-        settings: Settings of every run; those of a dataset and then of a method stand above them.
-        exclude: Patterns of ``dataset/method/seed`` that are left out.
+        settings: Settings of every run.
+        criteria: For the datasets that name none of their own.
+        models: Settings that name a model; may be left out.
+        include: Patterns of the names of runs (`Cell.name`) that are wanted.
+        exclude: Patterns of those that are left out of them.
     """
 
     title: str
     root: str = "."
     settings: dict[str, Any] = {}
     datasets: tuple[Data, ...] = Field(min_length=1)
-    methods: tuple[Method, ...] = Field(min_length=1)
+    criteria: tuple[Aim, ...] = ()
+    methods: tuple[Way, ...] = Field(min_length=1)
+    models: tuple[Way, ...] = ()
     seeds: tuple[int, ...] = Field((0,), min_length=1)
+    include: tuple[str, ...] = ("*",)
     exclude: tuple[str, ...] = ()
 
 
 class Cell(_Part):
-    """One run of a grid; `name` is its folder below the batch's."""
+    """One run of a grid.
+
+    Attributes:
+        name: Its folder below the batch's: dataset, criterion, method, model and seed; the
+            criterion is left out where the dataset names but one as its own, the model where the
+            grid names none.
+        criterion: The criterion's short name, empty where it is left out of `name`.
+        model: The model's name, empty where the grid names none.
+        axis: Column of the true labels.
+    """
 
     name: str
     data: Data
+    criterion: str
     method: str
+    model: str
     seed: int
     config: RunConfig
     labels: Path
+    axis: str | None
+    published: Published | None
+
+    def about(self) -> dict[str, Any]:
+        """What its row of the table is about."""
+        return {
+            "dataset": self.data.name,
+            "criterion": self.criterion,
+            "method": self.method,
+            "model": self.model,
+            "seed": self.seed,
+        }
 
 
 def read_grid(file: Path, root: Path | None = None) -> Grid:
@@ -100,7 +164,8 @@ def read_grid(file: Path, root: Path | None = None) -> Grid:
     except ValidationError as error:
         problem = error.errors()[0]
         place = ".".join(map(str, problem["loc"]))
-        raise InputError(f"{file}: {place}", problem["msg"], "see examples/") from None
+        why = problem["msg"].removeprefix("Value error, ")
+        raise InputError(f"{file}: {place}", why, "see examples/") from None
     except (OSError, ValueError, TypeError, yaml.YAMLError) as error:
         raise InputError(file, f"is no batch file ({error})", "see examples/") from None
     return grid.model_copy(update={"root": str((root or file.parent / grid.root).absolute())})
@@ -111,57 +176,88 @@ def cells(grid: Grid, only: str = "*") -> list[Cell]:
 
     Args:
         grid: The grid.
-        only: Pattern of the ``dataset/method/seed`` that are wanted.
+        only: Pattern of the names that are wanted.
 
     Raises:
-        InputError: A setting is wrong, two runs have one folder, or none is left.
+        InputError: A setting is wrong, a dataset has no criterion, two runs have one folder, or
+            none is left.
     """
     found: dict[str, Cell] = {}
-    for data in grid.datasets:
-        for method in grid.methods:
-            for seed in grid.seeds:
-                name = f"{slug(data.name)}/{slug(method.name)}/{seed}"
-                if name in found:
-                    raise InputError(name, "is the folder of two runs", "name them apart")
-                if fnmatch(name, only) and not any(fnmatch(name, p) for p in grid.exclude):
-                    found[name] = _cell(grid, data, method, seed, name)
+    names = set[str]()
+    for cell in _all(grid):
+        if cell.name in names:
+            raise InputError(cell.name, "is the folder of two runs", "name them apart")
+        names.add(cell.name)
+        wanted = fnmatch(cell.name, only) and any(fnmatch(cell.name, p) for p in grid.include)
+        if wanted and not any(fnmatch(cell.name, p) for p in grid.exclude):
+            found[cell.name] = cell
     if not found:
-        raise InputError(only, "is the pattern of no run", "write for example 'cifar10/*'")
+        todo = f"the names are such as {min(names)!r}"
+        raise InputError(only, "is the pattern of no run", todo)
     return list(found.values())
 
 
-def _cell(grid: Grid, data: Data, method: Method, seed: int, name: str) -> Cell:
+def _all(grid: Grid) -> Iterator[Cell]:
+    for data in grid.datasets:
+        aims = _aims(grid, data)
+        for aim, method, model, seed in product(
+            aims, grid.methods, grid.models or (Way(name=""),), grid.seeds
+        ):
+            yield _cell(grid, data, aim, method, model, seed)
+
+
+def _aims(grid: Grid, data: Data) -> tuple[Aim, ...]:
+    """What a dataset is grouped by; the name of the one criterion of its own is empty."""
+    if data.criterion:
+        names = ("criterion", "axis", "n_clusters", "published")
+        return (Aim(name="", **{name: getattr(data, name) for name in names}),)
+    aims = data.criteria or grid.criteria
+    if not aims:
+        todo = "give it a 'criterion', or the file 'criteria'"
+        raise InputError(data.name, "has no criterion to group by", todo)
+    return aims
+
+
+def _cell(grid: Grid, data: Data, aim: Aim, method: Way, model: Way, seed: int) -> Cell:
     root = Path(grid.root)
     there = root / data.dataset
     values = {
         "dataset": str(there) if there.exists() else data.dataset,
-        "criterion": data.criterion,
-        "n_clusters": data.n_clusters,
+        "criterion": aim.criterion,
+        "n_clusters": aim.n_clusters,
         "seed": seed,
     }
-    config = make_config(grid.settings | values | data.settings | method.settings)
+    above = (data.settings, aim.settings, method.settings, model.settings)
+    settings = grid.settings | values
+    for more in above:
+        settings |= more
+    parts = [slug(part.name) for part in (data, aim, method, model) if part.name]
     return Cell(
-        name=name,
+        name="/".join([*parts, str(seed)]),
         data=data,
+        criterion=aim.name,
         method=method.name,
+        model=model.name,
         seed=seed,
-        config=config,
+        config=make_config(settings),
         labels=root / data.labels,
+        axis=aim.axis,
+        published=aim.published,
     )
 
 
-def published(grid: Grid, data: Data) -> list[dict[str, str]]:
-    """The published rows of a dataset.
+def published(grid: Grid, cell: Cell) -> list[dict[str, str]]:
+    """The published rows of a cell's dataset and criterion.
 
     Raises:
         InputError: The file cannot be read.
     """
-    if data.published is None:
+    if cell.published is None:
         return []
-    file = Path(grid.root) / data.published.file
+    file = Path(grid.root) / cell.published.file
     try:
         with file.open(encoding="utf-8", newline="") as stream:
             rows = list(csv.DictReader(stream))
     except (OSError, ValueError) as error:
         raise InputError(file, f"cannot be read ({error})", "give a CSV file") from None
-    return [row for row in rows if row.get("dataset") == data.published.dataset]
+    return [row for row in rows if row.get("dataset") == cell.published.dataset]

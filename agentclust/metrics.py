@@ -29,7 +29,10 @@ class External:
         acc: Share of samples whose cluster is the one matched to their class, 0..1.
         nmi: Normalised mutual information, 0..1.
         ari: Adjusted Rand index, -0.5..1.
-        unassigned: Samples in no cluster. They count as errors in `acc`.
+        purity: Share of samples of the class that most of their cluster are, 0..1: the ACC of
+            matching many clusters to one class, for more clusters than classes.
+        unassigned: Samples in no cluster. They count as errors in `acc`
+            and `purity`.
         n_clusters: Clusters there are, empty ones included.
         ece: Expected calibration error of the confidences, 0..1; None without confidences.
         classes: True classes, sorted, shape (n_classes,).
@@ -42,6 +45,7 @@ class External:
     acc: float
     nmi: float
     ari: float
+    purity: float
     unassigned: int
     n_clusters: int
     ece: float | None
@@ -51,7 +55,7 @@ class External:
 
     def summary(self) -> dict[str, int | float]:
         """The scores as plain numbers, without the matrix; `ece` only where there is one."""
-        names = ("n", "acc", "nmi", "ari", "unassigned", "n_clusters", "ece")
+        names = ("n", "acc", "nmi", "ari", "purity", "unassigned", "n_clusters", "ece")
         values = {name: getattr(self, name) for name in names}
         return {name: value for name, value in values.items() if value is not None}
 
@@ -102,6 +106,7 @@ def external(
         acc=float(correct.mean()),
         nmi=float(nmi),
         ari=float(ari),
+        purity=float(counts[:, :-1].max(axis=0, initial=0).sum() / len(labels)),
         unassigned=int((labels < 0).sum()),
         n_clusters=n_clusters,
         ece=None if confidences is None else _of_assigned(labels, confidences, correct),

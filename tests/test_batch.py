@@ -8,13 +8,16 @@ from xml.etree import ElementTree
 
 import pytest
 import yaml
+from pyarrow import parquet
 
 from agentclust import service
 from agentclust.errors import InputError, RunError
 from agentclust.grid import cells, read_grid
 from agentclust.progress import Reporter
+from agentclust.report.markup import as_latex, as_markdown
+from agentclust.report.means import lines
 from agentclust.report.scatter import Point, scatter
-from agentclust.report.table import as_markdown
+from agentclust.service.forecasting import Shelf
 from tests.outside import run
 
 SHAPES = ("ball", "cone", "cube")
@@ -92,6 +95,20 @@ def test_a_grid_is_run_with_one_broken_dataset_and_only_what_is_left_is_run_agai
     assert "| published: gpt (by hand) | 0.500 | 0.400 | 0.300 |" in text
     assert "failed: default 0" in text
     ElementTree.parse(out / "tokens.svg")
+    with (out / "summary.csv").open(newline="") as stream:
+        means = list(csv.DictReader(stream))
+    assert [(row["method"], row["published"], row["acc"]) for row in means] == [
+        ("default", "False", "1.0"),
+        ("words", "False", "1.0"),
+        ("gpt (by hand)", "True", "0.5"),
+    ]
+    table = parquet.read_table(out / "summary.parquet").to_pylist()
+    assert [row["acc"] for row in table] == [1.0, 1.0, 0.5]
+    page = (out / "report.html").read_text()
+    assert 'href="shapes/default/1/report.html"' in page
+    assert (out / "shapes/default/1/report.html").exists()
+    assert "published: gpt (by hand)" in page
+    assert "captions.jsonl" in page
     # what failed is tried again only when that is wanted
     good = (tmp_path / "shapes/captions.jsonl").read_bytes()
     (tmp_path / "broken/captions.jsonl").write_bytes(good)
@@ -111,29 +128,93 @@ def test_a_run_that_was_cut_off_goes_on(file, tmp_path):
 
 
 def test_a_part_of_a_dataset_is_taken_evenly(file):
+    whole = read_grid(file)
     grid = changed(file, datasets=[yaml.safe_load(file.read_text())["datasets"][0] | {"take": 4}])
-    ((_, cost), *_) = service.plan(grid)
-    assert cost.calls < service.plan(read_grid(file), "shapes/default/0")[0][1].calls + 1
-    from agentclust.service.batching import _dataset
-
-    kept = _dataset(cells(grid)[0]).samples
+    kept = Shelf().take(cells(grid)[0]).samples
     assert [sample.id for sample in kept] == ["i0", "i3", "i6", "i9"]
+    out = file.parent / "out"
+    costs = [service.plan(g, out, "shapes/default/0")[0].cost.calls for g in (grid, whole)]
+    assert costs[0] < costs[1]
 
 
-def test_the_command_plans_runs_and_says_where_the_table_is(file, tmp_path):
-    planned = run("batch", file, "--dry-run", "--only", "shapes/*/0", cwd=tmp_path)
-    assert planned.status == 0
-    assert [line.partition(":")[0] for line in planned.out.splitlines()] == [
+def test_a_dry_run_says_what_is_broken_and_goes_on(file, tmp_path):
+    planned = run("batch", file, "--dry-run", cwd=tmp_path)
+    assert planned.status == 1
+    *runs, whole = planned.out.splitlines()
+    assert [line.partition(":")[0] for line in runs] == [
         "shapes/default/0",
+        "shapes/default/1",
         "shapes/words/0",
+        "broken/default/0",
     ]
-    assert "asks no model" in planned.out.splitlines()[1]
+    assert "asks no model" in runs[2]
+    assert "cannot be run" in runs[3]
+    assert whole.startswith("3 runs to do, 1 that cannot be run, about ")
+    assert "model calls" in whole
+    assert not (tmp_path / "runs").exists()
+
+
+def test_the_command_runs_and_says_where_the_tables_are(file, tmp_path):
     done = run("batch", file, "--out", tmp_path / "out", "--only", "shapes/default/0", cwd=tmp_path)
     assert done.status == 0
     assert "## shapes: 12 images, 1 seed" in done.out
     assert "results.csv" in done.out
+    assert "1 runs to do" in done.err
     failed = run("batch", file, "--out", tmp_path / "out", "--only", "broken/*", cwd=tmp_path)
     assert failed.status == 1
+
+
+def test_criteria_and_models_make_runs_of_their_own(file):
+    known = yaml.safe_load(file.read_text())["datasets"][0]
+    data = {name: known[name] for name in ("name", "dataset", "labels")}
+    grid = changed(
+        file,
+        datasets=[data, known | {"name": "own", "settings": {"max_calls": 7}}],
+        criteria=[
+            {"name": "form", "criterion": "shape", "axis": "label", "n_clusters": 3},
+            {"name": "hue", "criterion": "colour", "settings": {"seed": 5}},
+        ],
+        models=[{"name": "a", "settings": {"llm": "fake"}}, {"name": "b"}],
+        seeds=[0],
+        include=["*/default/*"],
+        exclude=["*/hue/*/b/*"],
+    )
+    found = {cell.name: cell for cell in cells(grid)}
+    assert list(found) == [
+        "shapes/form/default/a/0",
+        "shapes/form/default/b/0",
+        "shapes/hue/default/a/0",
+        "own/default/a/0",
+        "own/default/b/0",
+    ]
+    assert found["shapes/form/default/a/0"].axis == "label"
+    assert found["shapes/hue/default/a/0"].config.criterion == "colour"
+    assert found["own/default/a/0"].config.max_calls == 7
+    assert found["own/default/a/0"].config.criterion == "shape"
+
+
+def test_what_runs_have_in_common_is_made_by_one_of_them(file, tmp_path):
+    from agentclust.service.batching import _Schedule, _shared
+
+    first, second, other = cells(read_grid(file), "shapes/*")
+    schedule = _Schedule(2)
+    assert schedule.may_begin(first)
+    schedule.running.append((first, None))
+    assert not schedule.may_begin(second)
+    schedule.known |= _shared(first)
+    assert schedule.may_begin(second)
+    alone = other.model_copy(
+        update={
+            "config": other.config.model_copy(
+                update={"llm": other.config.llm.model_copy(update={"model": "llama-cpp:a.gguf"})}
+            )
+        }
+    )
+    assert not schedule.may_begin(alone)
+    schedule.running.append((second, None))
+    assert not schedule.may_begin(other)
+    schedule.running = [(alone, None)]
+    assert not schedule.may_begin(first)
 
 
 @pytest.mark.parametrize(
@@ -145,6 +226,9 @@ def test_the_command_plans_runs_and_says_where_the_table_is(file, tmp_path):
         ({"methods": [{"name": "a"}, {"name": "A"}]}, "folder of two runs"),
         ({"methods": [{"name": "a", "settings": {"colour": 1}}]}, "colour"),
         ({"exclude": ["*"]}, "no run"),
+        ({"include": ["nothing"]}, "no run"),
+        ({"datasets": [{"name": "a", "dataset": "a", "labels": "a"}]}, "no criterion"),
+        ({"datasets": [{"name": "a", "dataset": "a", "labels": "a", "axis": "b"}]}, "goes with"),
     ],
 )
 def test_what_is_no_grid_is_said_in_one_line(file, changes, says):
@@ -159,16 +243,37 @@ def test_a_file_that_is_no_yaml(tmp_path):
             read_grid(tmp_path / name)
 
 
+ROW = {"dataset": "a_b", "criterion": "c", "method": "m", "status": "done", "n": 5, "nmi": 0.5,
+       "ari": 0.5, "n_clusters": 2, "unassigned": 0, "calls": 3, "prompt_tokens": 1000,
+       "cached_prompt_tokens": 0, "completion_tokens": 1, "seconds": 2,
+       "peak_mb": 3}  # fmt: skip
+ROWS = [ROW | {"seed": seed, "acc": acc} for seed, acc in ((0, 0.9), (1, 0.8), (2, 0.7))]
+PUBLISHED = {("a_b", "c"): [{"llm": "gpt & co", "acc": "0.5", "nmi": "", "ari": "0.3"}]}
+
+
 def test_means_and_spread_are_those_of_the_seeds():
-    row = {"dataset": "a", "method": "m", "status": "done", "n": 5, "nmi": 0.5, "ari": 0.5,
-           "n_clusters": 2, "unassigned": 0, "calls": 3, "prompt_tokens": 1000,
-           "cached_prompt_tokens": 0, "completion_tokens": 1, "seconds": 2,
-           "peak_mb": 3}  # fmt: skip
-    rows = [row | {"seed": seed, "acc": acc} for seed, acc in ((0, 0.9), (1, 0.8), (2, 0.7))]
-    text = as_markdown("T", rows, {})
-    assert "## a: 5 images, 3 seeds" in text
+    text = as_markdown("T", ROWS, PUBLISHED)
+    assert "## a_b, c: 5 images, 3 seeds" in text
     assert "| m | 0.800 ± 0.100 | 0.500 ± 0.000 |" in text
     assert "| 1,000 |" in text
+    assert "| published: gpt & co | 0.500 |  | 0.300 |" in text
+
+
+def test_what_a_run_took_that_was_cut_off_is_not_counted():
+    rows = [ROWS[0] | {"seconds": 50}, ROWS[1] | {"seconds": 1, "resumed": True}]
+    (line,) = lines(rows, {})
+    assert line.values["seconds"].mean == 50
+    assert line.values["acc"].mean == pytest.approx(0.85)
+    (line,) = lines(rows[1:], {})
+    assert line.values["seconds"].mean == 1
+
+
+def test_the_latex_table_escapes_what_it_holds():
+    text = as_latex("T", ROWS, PUBLISHED)
+    assert r"\multicolumn{5}{l}{a\_b, c}" in text
+    assert r"m & $0.800 \pm 0.100$ & $0.500 \pm 0.000$ & $0.500 \pm 0.000$ & 2 \\" in text
+    assert r"published: gpt \& co & $0.500$ &  & $0.300$ &  \\" in text
+    assert text.count("{") == text.count("}")
 
 
 def test_the_plot_holds_every_point_and_escapes_what_it_shows():

@@ -86,9 +86,17 @@ def test_empty_clusters_count_where_the_caller_knows_of_them():
     assert scores.counts.shape == (2, 6)
 
 
+def test_purity_lets_many_clusters_share_a_class_and_counts_the_unassigned_as_errors():
+    truth = ["a", "a", "a", "b", "b", "b"]
+    assert external(truth, np.array([0, 1, 1, 2, 2, 3])).purity == 1
+    assert external(truth, np.array([0, 0, 0, 0, 1, -1])).purity == pytest.approx(4 / 6)
+
+
 def test_summary_is_plain_and_ordered():
     summary = external(["a", "b"], np.array([0, 1]), np.array([0.9, 0.7])).summary()
-    assert list(summary) == ["n", "acc", "nmi", "ari", "unassigned", "n_clusters", "ece"]
+    assert list(summary) == [
+        "n", "acc", "nmi", "ari", "purity", "unassigned", "n_clusters", "ece"
+    ]  # fmt: skip
     assert {type(value) for value in summary.values()} == {int, float}
     assert summary["ece"] == pytest.approx(0.2)
 

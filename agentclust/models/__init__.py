@@ -42,6 +42,14 @@ def load_model(config: ModelConfig, seed: int = 0) -> BaseChatModel:
     return _langchain_model(config)
 
 
+def in_process(model: str) -> bool:
+    """Whether a model's weights are, or for all one knows may be, in this process."""
+    provider = model.partition(":")[0]
+    if model in entries() or provider in ("llama-cpp", "transformers") or "." in provider:
+        return True
+    return provider in plugins.names("models") and provider not in plugins.BUILT_IN["models"]
+
+
 def _built(build: Any, config: ModelConfig, name: str, seed: int) -> BaseChatModel:
     """What the code of others builds."""
     try:

@@ -25,7 +25,7 @@ from agentclust.report.thumbnails import thumbnails
 from agentclust.report.view import Agreement, Attempt, Prompt, View
 from agentclust.types import Clustering, Usage
 
-__all__ = ["Agreement", "Attempt", "Prompt", "View", "write", "write_index"]
+__all__ = ["Agreement", "Attempt", "Prompt", "View", "render", "write", "write_index"]
 
 HERE = Path(__file__).parent
 
@@ -34,6 +34,7 @@ SCORES: Mapping[str, tuple[str, str, str]] = {
     "acc": ("ACC", "decimal", "share in the cluster matched to their true class"),
     "nmi": ("NMI", "decimal", "information shared with the true classes, 0 to 1"),
     "ari": ("ARI", "decimal", "agreement over pairs beyond chance, at most 1"),
+    "purity": ("Purity", "decimal", "share in clusters of mostly their own true class"),
     "ece": ("ECE", "decimal", "gap between confidence and accuracy, 0 is best"),
     "n": ("Compared", "count", "have a true label"),
     "unassigned": ("Unassigned", "percent", "of all are in no cluster"),
@@ -91,7 +92,7 @@ def write(view: View, target: Path) -> Path:
         "total": sum(view.usage.values(), Usage()),
         "reasons": _count_reasons(view),
     }
-    return _render("page.html.j2", context, target)
+    return render("page.html.j2", context, target)
 
 
 def write_index(runs: Sequence[tuple[Clustering, Path]], target: Path) -> Path:
@@ -114,7 +115,7 @@ def write_index(runs: Sequence[tuple[Clustering, Path]], target: Path) -> Path:
         link = quote(Path(os.path.relpath(report, target.parent)).as_posix())
         member = _members(View(clustering), faces)
         entries.append((clustering, clusters, unassigned, member, link))
-    return _render("index.html.j2", {"entries": entries}, target)
+    return render("index.html.j2", {"entries": entries}, target)
 
 
 def _members(view: View, shown: Sequence[int]) -> Callable[[int], Member]:
@@ -139,7 +140,7 @@ def _members(view: View, shown: Sequence[int]) -> Callable[[int], Member]:
 def _external_scores(agreement: Agreement | None) -> dict[str, dict[str, float]]:
     if agreement is None:
         return {}
-    wanted = ("acc", "nmi", "ari", "ece", "n")
+    wanted = ("acc", "nmi", "ari", "purity", "ece", "n")
     known = {name: agreement.scores[name] for name in wanted if name in agreement.scores}
     return {"Against true labels": known}
 
@@ -165,8 +166,12 @@ def _count_reasons(view: View) -> list[tuple[str, int]]:
     return sorted(counts.items(), key=lambda item: -item[1])
 
 
-def _render(template: str, context: Mapping[str, Any], target: Path) -> Path:
-    """Render into a file beside the target, then put it in the target's place."""
+def render(template: str, context: Mapping[str, Any], target: Path) -> Path:
+    """Render a template into a file beside the target, then put it in the target's place.
+
+    Raises:
+        RunError: The file cannot be written.
+    """
     style = (HERE / "style.css").read_text("utf-8")
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     environment = Environment(

@@ -1,7 +1,7 @@
 """What the command line, the page and Python callers all call."""
 
 from agentclust.grid import read_grid
-from agentclust.service.batching import plan, run_batch
+from agentclust.service.batching import plan, run_batch, summed
 from agentclust.service.comparing import compare
 from agentclust.service.evaluating import evaluate
 from agentclust.service.exporting import export, formats, preview, undo_export
@@ -29,5 +29,6 @@ __all__ = [
     "session",
     "start",
     "suggest",
+    "summed",
     "undo_export",
 ]

@@ -1,51 +1,53 @@
-"""Running a batch file: each run in a process of its own, so that its time and memory are its own.
+"""Running a batch file: what is left of it, side by side where that may be.
 
 What is finished is not run again, what was interrupted goes on, and what fails is written down.
 """
 
 from __future__ import annotations
 
-import multiprocessing
-import resource
-import sys
-import time
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from dataclasses import replace
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from multiprocessing.connection import wait
+from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any
 
-from agentclust import datasets
-from agentclust.errors import AgentclustError
-from agentclust.estimate import Estimate, estimate
+from filelock import FileLock, Timeout
+
+from agentclust.errors import RunError
 from agentclust.grid import Cell, Grid, cells, published
-from agentclust.journal import read_json, write_json
+from agentclust.journal import cannot_write, read_json, write_json
+from agentclust.models import in_process
 from agentclust.progress import Reporter
-from agentclust.record import read_state, read_usage
-from agentclust.report.table import write_tables
-from agentclust.service.evaluating import evaluate
-from agentclust.service.running import METHODS, resume, start
-from agentclust.types import Dataset, Usage
+from agentclust.report.batch import write_tables
+from agentclust.report.means import Section
+from agentclust.service.apart import Row, begin, failed, outcome, record_of, server
+from agentclust.service.forecasting import Planned, Shelf, forecast, told
 
-Row = dict[str, Any]
-COUNTED = ("calls", "prompt_tokens", "cached_prompt_tokens", "completion_tokens")
+MOST = 4  # runs side by side, unless told otherwise: each holds models and data of its own
 
 
-def plan(grid: Grid, only: str = "*") -> list[tuple[Cell, Estimate | None]]:
-    """The runs of a grid and about what each will cost; None where no model is asked.
+def plan(grid: Grid, out: Path, only: str = "*", retry_failed: bool = False) -> list[Planned]:
+    """The runs of a grid that are left to do, and about what each will cost.
+
+    Args:
+        grid: The grid.
+        out: The batch's folder, which need not be there.
+        only: Pattern of the runs that are wanted.
+        retry_failed: Whether what failed before is to be done.
 
     Raises:
-        InputError: A setting, a dataset or a file of labels is wrong.
+        InputError: A setting is wrong.
     """
-    loaded: dict[str, Dataset] = {}
-    planned = []
-    for cell in cells(grid, only):
-        if cell.data.name not in loaded:
-            loaded[cell.data.name] = _dataset(cell)
-        asks = cell.config.method in METHODS
-        samples = loaded[cell.data.name].samples
-        planned.append((cell, estimate(cell.config, samples, sees=False) if asks else None))
-    return planned
+    every = cells(grid)
+    left, _ = _left(every, cells(grid, only), out, retry_failed)
+    return forecast(left, Shelf(), _rows(every, out))
+
+
+def summed(planned: Sequence[Planned]) -> str:
+    """What runs will cost in all, in one line."""
+    return told(planned)
 
 
 def run_batch(
@@ -53,15 +55,17 @@ def run_batch(
     out: Path,
     only: str = "*",
     retry_failed: bool = False,
+    jobs: int | None = None,
     reporter: Reporter | None = None,
 ) -> list[Row]:
     """Run what is left of a grid, and write its tables.
 
     Args:
         grid: The grid.
-        out: Folder of the runs, and of ``results.csv``, ``results.md`` and ``tokens.svg``.
+        out: Folder of the runs and of the tables.
         only: Pattern of the runs that are wanted.
         retry_failed: Run once more what failed before.
+        jobs: Runs side by side, where their models are not in process.
         reporter: Where progress goes.
 
     Returns:
@@ -69,82 +73,144 @@ def run_batch(
 
     Raises:
         InputError: A setting is wrong, or the folder cannot be written.
+        RunError: Another process works on this batch.
     """
     reporter = reporter or Reporter()
-    every = cells(grid)
-    wanted = {cell.name for cell in cells(grid, only)}
-    for number, cell in enumerate(every, 1):
-        folder = out / cell.name
-        before = read_json(_record(folder))
-        tried = before and (before["status"] == "done" or not retry_failed)
-        if cell.name in wanted and not tried:
-            reporter.say(f"run {number} of {len(every)}: {cell.name}")
-            row = _apart(cell, folder)
-            write_json(_record(folder), row)
-            told = row["error"] or f"ACC {row['acc']:.3f}, {row['seconds']:.0f} s"
-            reporter.say(f"{cell.name}: {told}")
-            _write(grid, every, out)
-    return _write(grid, every, out)
+    every, shelf = cells(grid), Shelf()
+    known = {(cell.data.name, cell.criterion): published(grid, cell) for cell in every}
+    with _locked(out):
+        left, done = _left(every, cells(grid, only), out, retry_failed)
+        planned = forecast(left, shelf, _rows(every, out))
+        if left:
+            reporter.say(told(planned, done))
+        for run in planned:
+            if run.problem:
+                write_json(record_of(out / run.cell.name), failed(run.problem))
+                reporter.say(f"{run.cell.name}: {run.problem}")
+        runnable = [run.cell for run in planned if not run.problem]
+        with reporter.step("runs", len(runnable)) as advance:
+            for cell, row in _side_by_side(runnable, out, shelf, jobs or _usual_jobs()):
+                score = f"ACC {row['acc']:.3f}, {row['seconds']:.0f} s" if "acc" in row else ""
+                reporter.say(f"{cell.name}: {row['error'] or score}")
+                _write(grid.title, every, known, out)
+                advance()
+        return _write(grid.title, every, known, out)
 
 
-def _write(grid: Grid, every: list[Cell], out: Path) -> list[Row]:
-    rows = [row for cell in every if (row := read_json(_record(out / cell.name)))]
-    known = {data.name: published(grid, data) for data in grid.datasets}
-    write_tables(out, grid.title, rows, known)
+@dataclass
+class _Schedule:
+    """Which runs may be at work at once.
+
+    Runs that would ask or embed the same go one after another until one of them has ended: the
+    others then find it in the answer store. A model in process has the machine for itself.
+    """
+
+    jobs: int
+    known: set[object] = field(default_factory=set)
+    running: list[tuple[Cell, BaseProcess]] = field(default_factory=list)
+
+    def may_begin(self, cell: Cell) -> bool:
+        at_work = [other for other, _ in self.running]
+        if len(at_work) >= self.jobs or any(map(_alone, at_work)):
+            return False
+        if _alone(cell) and at_work:
+            return False
+        making = {key for other in at_work for key in _shared(other)} - self.known
+        return not making & _shared(cell)
+
+    def ended(self) -> list[tuple[Cell, BaseProcess]]:
+        """Wait until a run has ended, and take those that have out."""
+        ready = wait([process.sentinel for _, process in self.running])
+        gone = [one for one in self.running if one[1].sentinel in ready]
+        self.running = [one for one in self.running if one not in gone]
+        for cell, _ in gone:
+            self.known |= _shared(cell)
+        return gone
+
+
+def _side_by_side(
+    left: Sequence[Cell], out: Path, shelf: Shelf, jobs: int
+) -> Iterator[tuple[Cell, Row]]:
+    """Run the cells, and give each with its row as it ends."""
+    waiting = sorted(left, key=_alone)  # those that can share the machine first
+    schedule, context = _Schedule(jobs), server()
+    try:
+        while waiting or schedule.running:
+            for cell in list(waiting):
+                if schedule.may_begin(cell):
+                    waiting.remove(cell)
+                    record_of(out / cell.name).unlink(missing_ok=True)
+                    process = begin(context, cell, out / cell.name, shelf.take(cell))
+                    schedule.running.append((cell, process))
+            for cell, process in schedule.ended():
+                yield cell, outcome(process, out / cell.name)
+    finally:
+        for _, process in schedule.running:
+            process.kill()
+
+
+def _alone(cell: Cell) -> bool:
+    """Whether a run needs the machine for itself: a model of its own, or an embedder's."""
+    config = cell.config
+    embeds = ":" in (config.embedder or "")
+    return embeds or in_process(config.llm.model) or in_process(config.vlm.model)
+
+
+def _shared(cell: Cell) -> set[object]:
+    """What a run may leave in the answer store for others."""
+    config = cell.config
+    if not config.cache:
+        return set()
+    return {
+        (config.dataset, config.embedder),
+        (config.dataset, config.criterion, config.vlm),
+        (config.dataset, config.criterion, config.llm),
+    }
+
+
+def _usual_jobs() -> int:
+    return min(MOST, os.cpu_count() or 1)
+
+
+def _left(
+    every: Sequence[Cell], wanted: Sequence[Cell], out: Path, retry_failed: bool
+) -> tuple[list[Cell], int]:
+    """The wanted cells that are to be done, and how many of all are finished."""
+    status = {cell.name: (read_json(record_of(out / cell.name)) or {}).get("status")
+              for cell in every}  # fmt: skip
+    again = (None, "failed") if retry_failed else (None,)
+    left = [cell for cell in wanted if status[cell.name] in again]
+    return left, sum(found == "done" for found in status.values())
+
+
+def _rows(every: Sequence[Cell], out: Path) -> list[Row]:
+    """The rows of what was tried, in the grid's order."""
+    found = ((cell, read_json(record_of(out / cell.name))) for cell in every)
+    return [
+        cell.about() | row | {"folder": cell.name} for cell, row in found if row is not None
+    ]  # fmt: skip
+
+
+def _write(
+    title: str, every: Sequence[Cell], known: Mapping[Section, Sequence[Row]], out: Path
+) -> list[Row]:
+    rows = _rows(every, out)
+    write_tables(out, title, rows, known)
     return rows
 
 
-def _record(folder: Path) -> Path:
-    """Where the row of a run is kept: beside its folder, which a failed run may not have."""
-    return folder.with_name(f"{folder.name}.json")
-
-
-def _apart(cell: Cell, folder: Path) -> Row:
-    """Run a cell in a new process; its row says what became of it."""
-    row: Row = {"dataset": cell.data.name, "method": cell.method, "seed": cell.seed}
-    row |= {"status": "failed", "error": ""}
-    context = multiprocessing.get_context("spawn")
+@contextmanager
+def _locked(out: Path) -> Iterator[None]:
+    lock = FileLock(out / ".lock")
     try:
-        with ProcessPoolExecutor(1, mp_context=context) as pool:
-            return row | pool.submit(_run, cell, folder).result()
-    except BrokenProcessPool:
-        return row | {"error": "its process died, perhaps for want of memory"}
-
-
-def _run(cell: Cell, folder: Path) -> Row:
-    """What running a cell gave, or why it failed; an error of ours cannot leave the process."""
+        out.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=0)
+    except Timeout:
+        why = "another process is working on this batch"
+        raise RunError(out, why, "wait for it, or stop it") from None
+    except OSError as error:
+        raise cannot_write(out, error) from None
     try:
-        return _measured(cell, folder) | {"status": "done"}
-    except AgentclustError as error:
-        return {"error": str(error)}
-    except Exception as error:  # one broken run must not end the batch
-        return {"error": f"{type(error).__name__}: {error}"}
-
-
-def _measured(cell: Cell, folder: Path) -> Row:
-    """Run or go on with a cell, compare it with the true labels, and measure it."""
-    began = time.monotonic()
-    reporter = Reporter(quiet=True)
-    if (folder / "run.json").exists():
-        if read_state(folder)["status"] != "done":
-            resume(folder, reporter)
-    else:
-        start([cell.config], folder, _dataset(cell), reporter)
-    scores = evaluate(folder, cell.labels, cell.data.axis).summary()
-    used = sum(read_usage(folder).values(), Usage())
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return (
-        scores
-        | {name: getattr(used, name) for name in COUNTED}
-        | {"seconds": round(time.monotonic() - began, 1)}
-        | {"peak_mb": round(peak / (2**20 if sys.platform == "darwin" else 2**10))}
-    )
-
-
-def _dataset(cell: Cell) -> Dataset:
-    found = datasets.load(cell.config.dataset)
-    if cell.data.take is None or cell.data.take >= len(found.samples):
-        return found
-    step = len(found.samples) / cell.data.take
-    kept = tuple(found.samples[int(i * step)] for i in range(cell.data.take))
-    return replace(found, samples=kept)
+        yield
+    finally:
+        lock.release()
