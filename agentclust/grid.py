@@ -28,7 +28,8 @@ class Published(_Part):
     """Published scores to show beside a dataset's.
 
     They are the rows of that dataset in a CSV file with the columns ``dataset``, ``llm``, ``acc``,
-    ``nmi``, ``ari`` and ``note``, relative to `root`. A score that is not known is left empty.
+    ``nmi``, ``ari`` and ``note``, relative to `root` or else to the batch file. A score that is not
+    known is left empty.
     """
 
     file: str
@@ -95,6 +96,7 @@ class Grid(_Part):
     Attributes:
         title: Heading of the table.
         root: Folder that datasets and labels lie in, relative to the file.
+        beside: Folder of the file.
         settings: Settings of every run.
         criteria: For the datasets that name none of their own.
         models: Settings that name a model; may be left out.
@@ -104,6 +106,7 @@ class Grid(_Part):
 
     title: str
     root: str = "."
+    beside: str = "."
     settings: dict[str, Any] = {}
     datasets: tuple[Data, ...] = Field(min_length=1)
     criteria: tuple[Aim, ...] = ()
@@ -168,7 +171,9 @@ def read_grid(file: Path, root: Path | None = None) -> Grid:
         raise InputError(f"{file}: {place}", why, "see examples/") from None
     except (OSError, ValueError, TypeError, yaml.YAMLError) as error:
         raise InputError(file, f"is no batch file ({error})", "see examples/") from None
-    return grid.model_copy(update={"root": str((root or file.parent / grid.root).absolute())})
+    beside = file.parent.absolute()
+    whole = (root or beside / grid.root).absolute()
+    return grid.model_copy(update={"root": str(whole), "beside": str(beside)})
 
 
 def cells(grid: Grid, only: str = "*") -> list[Cell]:
@@ -254,7 +259,8 @@ def published(grid: Grid, cell: Cell) -> list[dict[str, str]]:
     """
     if cell.published is None:
         return []
-    file = Path(grid.root) / cell.published.file
+    places = [Path(folder) / cell.published.file for folder in (grid.root, grid.beside)]
+    file = next((place for place in places if place.exists()), places[0])
     try:
         with file.open(encoding="utf-8", newline="") as stream:
             rows = list(csv.DictReader(stream))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
@@ -12,7 +13,7 @@ from pyarrow import parquet
 
 from agentclust import service
 from agentclust.errors import InputError, RunError
-from agentclust.grid import cells, read_grid
+from agentclust.grid import cells, published, read_grid
 from agentclust.progress import Reporter
 from agentclust.report.markup import as_latex, as_markdown
 from agentclust.report.means import lines
@@ -159,7 +160,7 @@ def test_the_command_runs_and_says_where_the_tables_are(file, tmp_path):
     assert done.status == 0
     assert "## shapes: 12 images, 1 seed" in done.out
     assert "results.csv" in done.out
-    assert "1 runs to do" in done.err
+    assert "1 run to do" in done.err
     failed = run("batch", file, "--out", tmp_path / "out", "--only", "broken/*", cwd=tmp_path)
     assert failed.status == 1
 
@@ -249,6 +250,18 @@ ROW = {"dataset": "a_b", "criterion": "c", "method": "m", "status": "done", "n":
        "peak_mb": 3}  # fmt: skip
 ROWS = [ROW | {"seed": seed, "acc": acc} for seed, acc in ((0, 0.9), (1, 0.8), (2, 0.7))]
 PUBLISHED = {("a_b", "c"): [{"llm": "gpt & co", "acc": "0.5", "nmi": "", "ari": "0.3"}]}
+
+
+@pytest.mark.parametrize(
+    ("name", "runs"), [("ictc_captions", 57), ("clevr4", 16), ("over_clustering", 36)]
+)
+def test_the_examples_are_grids_with_their_published_scores(name, runs):
+    grid = read_grid(Path(__file__).parents[1] / "examples" / f"{name}.yaml")
+    every = cells(grid)
+    assert len(every) == runs
+    if name == "clevr4":
+        (row,) = published(grid, every[0])
+        assert row["acc"] == "0.982"
 
 
 def test_means_and_spread_are_those_of_the_seeds():

@@ -118,7 +118,7 @@ def told(planned: Sequence[Planned], done: int = 0) -> str:
         done: Runs that are finished already.
     """
     runs = [run for run in planned if not run.problem]
-    parts = [f"{len(runs)} runs to do"]
+    parts = [f"{len(runs)} run{'s' * (len(runs) != 1)} to do"]
     parts += [f"{done} done before"] if done else []
     broken = len(planned) - len(runs)
     parts += [f"{broken} that cannot be run"] if broken else []
