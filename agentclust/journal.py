@@ -5,26 +5,133 @@ from __future__ import annotations
 import errno
 import json
 import os
+import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import ItemsView, Iterator, Mapping, ValuesView
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from agentclust.errors import DiskError, InputError
 
+LINE = 1024  # bytes that are read at once
+
+
+class Known(Mapping[str, dict[str, Any]]):
+    """The rows of a JSON Lines file by id; of equal ids the last one.
+
+    A row is read from the file whenever it is looked at: what is in memory is where each begins.
+
+    Args:
+        file: The file; it may grow, and no other process may shorten it.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._begins: dict[str, int] = {}
+        self._ordered = True  # each row stands in the file where it stands in the order of ids
+        self._stream: int | None = None
+
+    def enter(self, name: str, begins: int) -> None:
+        """Take note of a row that begins at this byte."""
+        self._ordered = self._ordered and name not in self._begins
+        self._begins[sys.intern(name)] = begins
+
+    def __getitem__(self, name: str) -> dict[str, Any]:
+        begins = self._begins[name]
+        line = os.pread(self._opened(), LINE, begins)
+        while b"\n" not in line:
+            line += os.pread(self._opened(), 16 * LINE, begins + len(line))
+        row: dict[str, Any] = json.loads(line[: line.index(b"\n")])
+        return row
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._begins)
+
+    def __len__(self) -> int:
+        return len(self._begins)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._begins
+
+    def items(self) -> ItemsView[str, dict[str, Any]]:
+        """Ids with their rows."""
+        return _Items(self)
+
+    def values(self) -> ValuesView[dict[str, Any]]:
+        """The rows."""
+        return _Values(self)
+
+    def in_order(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Ids with their rows, as they are known now."""
+        names = list(self._begins)
+        if not self._ordered:
+            yield from ((name, self[name]) for name in names)
+        elif names:
+            with self._file.open("rb") as stream:
+                stream.seek(self._begins[names[0]])
+                yield from zip(names, filter(None, map(parsed_row, stream)), strict=False)
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._stream is not None:
+            os.close(self._stream)
+            self._stream = None
+
+    def __del__(self) -> None:
+        self.close()
+
+    def _opened(self) -> int:
+        if self._stream is None:
+            self._stream = os.open(self._file, os.O_RDONLY | os.O_CLOEXEC)
+        return self._stream
+
+
+class _Items(ItemsView[str, dict[str, Any]]):
+    _mapping: Known
+
+    def __iter__(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        return self._mapping.in_order()
+
+
+class _Values(ValuesView[dict[str, Any]]):
+    _mapping: Known
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return (row for _, row in self._mapping.in_order())
+
+
+class Column(Mapping[str, str]):
+    """One text of each row of a file, by the row's id."""
+
+    def __init__(self, rows: Known, name: str) -> None:
+        self._rows, self._name = rows, name
+
+    def __getitem__(self, name: str) -> str:
+        return str(self._rows[name][self._name])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._rows)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
 
 class Rows:
-    """An append-only JSON Lines file. `known` maps each row's id to the row.
+    """An append-only JSON Lines file.
+
+    Attributes:
+        known: Its rows by their `key`, or by their number where they have none; nothing where
+            `key` is None.
 
     Raises:
         InputError: A line before the last one is damaged.
         RunError: The file cannot be written.
     """
 
-    def __init__(self, file: Path, key: str = "id") -> None:
+    def __init__(self, file: Path, key: str | None = "id") -> None:
         self.file, self._key, self._lock = file, key, threading.Lock()
-        self.known: dict[str, dict[str, Any]] = {}
+        self.known = Known(file)
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
             if file.exists():
@@ -44,8 +151,8 @@ class Rows:
                 if row is None:
                     torn = number
                     continue
+                self._enter(row, whole)
                 whole += len(line)
-                self.known[str(row.get(self._key, len(self.known)))] = row
         if torn:  # a process was killed while it wrote the last line
             os.truncate(self.file, whole)
 
@@ -67,10 +174,14 @@ class Rows:
                 with suppress(OSError):
                     self._stream.truncate(end)
                 raise cannot_write(self.file, error) from None
-            self.known[str(row.get(self._key, len(self.known)))] = dict(row)
+            self._enter(row, end)
+
+    def _enter(self, row: Mapping[str, Any], begins: int) -> None:
+        if self._key is not None:
+            self.known.enter(str(row.get(self._key, len(self.known))), begins)
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file; its rows can still be looked at."""
         with suppress(OSError):
             self._stream.close()
 
@@ -117,6 +228,27 @@ def write_json(file: Path, value: Any) -> None:
         with suppress(OSError):
             part.unlink(missing_ok=True)
         raise cannot_write(file, error) from None
+
+
+def known_rows(file: Path) -> Known:
+    """The rows of a file that a process may be writing, by id.
+
+    Raises:
+        InputError: The file is there but cannot be read.
+    """
+    known, begins = Known(file), 0
+    try:
+        with file.open("rb") as stream:
+            for line in stream:
+                row = parsed_row(line)
+                if row is not None:
+                    known.enter(str(row["id"]), begins)
+                begins += len(line)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise InputError(file, f"cannot be read ({error.strerror})", "restore the file") from None
+    return known
 
 
 def read_json(file: Path) -> Any:

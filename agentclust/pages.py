@@ -10,7 +10,7 @@ import numpy as np
 
 from agentclust import report
 from agentclust.edits import active, described
-from agentclust.journal import read_json, whole_rows
+from agentclust.journal import Column, read_json, whole_rows
 from agentclust.opening import is_open
 from agentclust.record import (
     attempt_of,
@@ -141,8 +141,8 @@ def write_report(folder: Path) -> Path:
     usage = read_usage(folder)
     view = report.View(
         clustering=read_clustering(folder),
-        captions={i: row["caption"] for i, row in captions.items()},
-        raw_labels={i: row["raw_label"] for i, row in labels.items()},
+        captions=Column(captions, "caption"),
+        raw_labels=Column(labels, "raw_label"),
         reasons={i: row["reason"] for i, row in assignments.items() if row["reason"]},
         dataset=Path(state["dataset"]["name"]).name,
         status=state["status"],

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import sys
+from array import array
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,10 +12,11 @@ from typing import Any
 import numpy as np
 
 from agentclust.errors import InputError
-from agentclust.journal import read_json, whole_rows
+from agentclust.journal import Known, known_rows, read_json, whole_rows
 from agentclust.types import Clustering, LeftOut, Sample, Usage
 
 FORMAT = 2
+NO_SIZE = (0, 0)  # one for all that have no image: of many samples, each byte counts
 
 
 def read_state(folder: Path) -> dict[str, Any]:
@@ -47,8 +50,18 @@ def read_samples(folder: Path) -> tuple[tuple[Sample, ...], tuple[LeftOut, ...]]
             else:
                 path = Path(row["path"]) if row["path"] else None
                 width, height = row["size"]
-                given = {name: row.get(name) for name in ("caption", "raw_label")}
-                samples.append(Sample(row["id"], path, row["sha256"], (width, height), **given))
+                size = (width, height) if width else NO_SIZE
+                label = row.get("raw_label")
+                samples.append(
+                    Sample(
+                        id=sys.intern(row["id"]),
+                        file=path,
+                        sha256=row["sha256"],
+                        size=size,
+                        caption=row.get("caption"),
+                        raw_label=None if label is None else sys.intern(label),
+                    )
+                )
         expected = read_state(folder)["dataset"]["n_samples"]
         if len(samples) != expected:
             raise ValueError(f"{len(samples)} samples, where run.json says {expected}")
@@ -64,10 +77,9 @@ def attempt_of(state: Mapping[str, Any], attempt: str = "") -> dict[str, Any]:
     return found
 
 
-def read_rows(folder: Path, step: str) -> dict[str, dict[str, Any]]:
+def read_rows(folder: Path, step: str) -> Known:
     """The rows a step of the current attempt has written so far, by sample id."""
-    file = folder / str(read_state(folder)["attempt"]) / f"{step}.jsonl"
-    return {row["id"]: row for row in whole_rows(file)}
+    return known_rows(folder / str(read_state(folder)["attempt"]) / f"{step}.jsonl")
 
 
 def read_usage(folder: Path) -> dict[str, Usage]:
@@ -92,21 +104,26 @@ def read_clustering(folder: Path) -> Clustering:
             folder, f"has no result yet (status: {state['status']})", f"agentclust resume {folder}"
         )
     try:
-        with table.open(encoding="utf-8", newline="") as stream:
-            rows = list(csv.DictReader(stream))
         names = tuple(state["clusters"])
-        clusters = [int(row["cluster"]) for row in rows]
+        ids, files = list[str](), list[str]()
+        clusters, confidences = array("q"), array("d")
+        with table.open(encoding="utf-8", newline="") as stream:
+            for row in csv.DictReader(stream):
+                ids.append(sys.intern(row["id"]))
+                files.append(row["path"])
+                clusters.append(int(row["cluster"]))
+                confidences.append(float(row["confidence"]))
         if not all(-1 <= cluster < len(names) for cluster in clusters):
             raise ValueError(f"clusters are -1 to {len(names) - 1}")
         about = attempt_of(state)
         return Clustering(
             criterion=about["asked"],
             method=about["by"],
-            ids=tuple(row["id"] for row in rows),
-            files=tuple(row["path"] for row in rows),
+            ids=tuple(ids),
+            files=tuple(files),
             labels_=np.array(clusters, dtype=np.int64),
             names=names,
-            confidences=np.array([float(row["confidence"]) for row in rows], dtype=np.float64),
+            confidences=np.array(confidences, dtype=np.float64),
             run=folder,
         )
     except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:

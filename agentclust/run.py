@@ -116,7 +116,7 @@ class Run:
         """Make an earlier attempt the current one."""
         self.update(attempt=self.about(attempt)["folder"])
 
-    def rows(self, name: str, key: str = "id") -> Rows:
+    def rows(self, name: str, key: str | None = "id") -> Rows:
         """The JSON Lines file `name`, relative to the run."""
         file = self.folder / name
         with self._opening:
@@ -180,7 +180,7 @@ class Run:
 
     def record(self, step: str, usage: Usage) -> None:
         """Enter a paid answer in the ledger."""
-        self.rows("usage.jsonl", key="").append({"step": step} | _as_row(usage))
+        self.rows("usage.jsonl", key=None).append({"step": step} | _as_row(usage))
 
     def usage(self) -> dict[str, Usage]:
         """What each step cost, over all sessions of this run."""

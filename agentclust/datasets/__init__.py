@@ -11,6 +11,7 @@ import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from agentclust.types import Dataset, LeftOut, Sample
 __all__ = ["from_files", "load", "prepare"]
 
 Progress = Callable[[int, int], None]
+WINDOW = 512  # images that are read ahead
 COLUMNS = ("id", "file", "caption", "raw_label")
 
 
@@ -200,7 +202,7 @@ def _make(
     problems = list(left_out)
     pool = ThreadPoolExecutor(min(8, os.cpu_count() or 1))
     try:
-        for done, (row, found) in enumerate(zip(rows, pool.map(_probe, rows), strict=True), 1):
+        for done, (row, found) in enumerate(zip(rows, _probed(pool, rows), strict=True), 1):
             progress(done, len(rows))
             if isinstance(found, str):
                 problems.append(LeftOut(_shown(row["id"]), found))
@@ -213,6 +215,16 @@ def _make(
             name, f"no usable image among {len(rows)} ({problems[0].reason})", "check the files"
         )
     return Dataset(name, tuple(samples), tuple(problems), _fingerprint(samples))
+
+
+def _probed(
+    pool: ThreadPoolExecutor, rows: Iterable[dict[str, Any]]
+) -> Iterator[dict[str, Any] | str]:
+    """What `_probe` says of each row; only so many are under way that memory does not grow."""
+    left = iter(rows)
+    while window := list(islice(left, WINDOW)):
+        images = any("file" in row for row in window)
+        yield from pool.map(_probe, window) if images else map(_probe, window)
 
 
 def _probe(row: dict[str, Any]) -> dict[str, Any] | str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import sys
 from collections.abc import Sequence
 from itertools import zip_longest
 from pathlib import Path
@@ -26,26 +27,26 @@ def read_labels(
         InputError: The file cannot be read, has no such column, knows none of the samples, or
             gives one of them two labels.
     """
+    known = _by_name(ids, files)
+    truth: dict[str, str] = {}
     try:
         with file.open(encoding="utf-8-sig", newline="") as stream:
             reader = csv.DictReader(stream)
             columns = list(reader.fieldnames or ())
-            rows = list(reader)
+            name = next((column for column in ("id", "file") if column in columns), None)
+            if name is None:
+                todo = "add one that names the samples"
+                raise InputError(file, "has no column 'id' or 'file'", todo)
+            axis = _axis(file, axis, [c for c in columns if c and c not in ("id", "file")])
+            for row in reader:
+                sample_id, label = known.get(row[name]), row[axis]
+                if sample_id is None or not label:
+                    continue
+                if truth.setdefault(sample_id, sys.intern(label)) != label:
+                    why = f"gives {sample_id!r} two labels, {truth[sample_id]!r} and {label!r}"
+                    raise InputError(file, why, "keep one row a sample")
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(file, f"cannot be read ({error})", "pass a CSV file of labels") from None
-    name = next((column for column in ("id", "file") if column in columns), None)
-    if name is None:
-        raise InputError(file, "has no column 'id' or 'file'", "add one that names the samples")
-    axis = _axis(file, axis, [c for c in columns if c and c not in ("id", "file")])
-    known = _by_name(ids, files)
-    truth: dict[str, str] = {}
-    for row in rows:
-        sample_id, label = known.get(row[name]), row[axis]
-        if sample_id is None or not label:
-            continue
-        if truth.setdefault(sample_id, label) != label:
-            why = f"gives {sample_id!r} two labels, {truth[sample_id]!r} and {label!r}"
-            raise InputError(file, why, "keep one row a sample")
     if not truth:
         raise InputError(file, f"knows none of the {len(ids)} samples", f"check column {name!r}")
     return truth
@@ -69,4 +70,5 @@ def _by_name(ids: Sequence[str], files: Sequence[str]) -> dict[str, str | None]:
             for start in range(len(parts)):
                 end = "/".join(parts[start:])
                 owner[end] = sample_id if owner.get(end, sample_id) == sample_id else None
-    return owner | {sample_id: sample_id for sample_id in ids}
+    owner.update((sample_id, sample_id) for sample_id in ids)
+    return owner

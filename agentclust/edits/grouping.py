@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from agentclust.errors import InputError
 from agentclust.ictc import assignment
+from agentclust.types import Sample
 from agentclust.work import Work
 
 Row = dict[str, Any]
@@ -55,9 +56,28 @@ def grouping_of(work: Work, attempt: str = "") -> Grouping:
         todo = f"run: agentclust resume {work.run.folder}"
         raise InputError(work.run.folder / folder, "has no result yet", todo)
     names = tuple(found["names"])
-    unfinished = (-1, names, 0.0, "", "not assigned")
-    kept = {s.id: rows.get(s.id) or assignment(s.id, *unfinished) for s in work.samples}
-    return Grouping(names, kept)
+    return Grouping(names, _Begun(rows, work.samples, names))
+
+
+class _Begun(Mapping[str, Row]):
+    """The rows of an attempt in the order of the samples, each read when it is looked at."""
+
+    def __init__(
+        self, rows: Mapping[str, Row], samples: Sequence[Sample], names: Sequence[str]
+    ) -> None:
+        self._rows, self._samples = rows, samples
+        unfinished = (-1, names, 0.0, "", "not assigned")
+        self._missing = {s.id: assignment(s.id, *unfinished) for s in samples if s.id not in rows}
+
+    def __getitem__(self, sample_id: str) -> Row:
+        missing = self._missing.get(sample_id)
+        return self._rows[sample_id] if missing is None else missing
+
+    def __iter__(self) -> Iterator[str]:
+        return (sample.id for sample in self._samples)
+
+    def __len__(self) -> int:
+        return len(self._samples)
 
 
 def regrouped(

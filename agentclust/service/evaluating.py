@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 from agentclust import metrics
 from agentclust.datasets.labels import read_labels
 from agentclust.journal import write_json
@@ -19,7 +21,7 @@ def evaluate(folder: Path, labels: Path, axis: str | None = None) -> metrics.Ext
     """
     clustering = read_clustering(folder)
     truth = read_labels(labels, clustering.ids, axis, clustering.files)
-    chosen = [i for i, sample_id in enumerate(clustering.ids) if sample_id in truth]
+    chosen = np.flatnonzero([sample_id in truth for sample_id in clustering.ids])
     found = metrics.external(
         [truth[clustering.ids[i]] for i in chosen],
         clustering.labels_[chosen],

@@ -90,6 +90,7 @@ def start(
             open_runs.enter_context(create(folder, config, dataset))
             for config, folder in zip(configs, folders, strict=True)
         ]
+        del dataset  # each run reads its samples from its own folder
         budget = budget_of(configs[0])
         return [_execute(run, models, budget, reporter, person) for run in runs]
 
