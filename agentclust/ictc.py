@@ -8,6 +8,7 @@ holds the published procedure.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -95,11 +96,13 @@ def counted_labels(work: Work, *, asked: bool = False) -> tuple[dict[str, str], 
         asked: Leave out what samples got from the labels of others.
     """
     rows = work.run.step_rows("labels").known
-    found = sparing.asked(work) if asked else {i: row["label"] for i, row in rows.items()}
-    raw = {s.id: found[s.id] for s in work.samples if s.id in found}
-    known = {i: text for i, text in raw.items() if not wording.is_unknown(text)}
-    merged = wording.merge(wording.count(known.values()))
-    labels = {i: merged[text] for i, text in known.items()}
+    found = sparing.asked(work) if asked else {i: sys.intern(r["label"]) for i, r in rows.items()}
+    labels = {s.id: found.pop(s.id) for s in work.samples if s.id in found}
+    for i in [i for i, text in labels.items() if wording.is_unknown(text)]:
+        del labels[i]
+    merged = wording.merge(wording.count(labels.values()))
+    for i, text in labels.items():
+        labels[i] = merged[text]
     return labels, wording.count(labels.values())
 
 

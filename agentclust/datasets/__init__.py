@@ -11,7 +11,6 @@ import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -193,17 +192,19 @@ def _read_rows(manifest: Path) -> Iterator[dict[str, Any]]:
 
 def _make(
     name: str,
-    rows: Sequence[dict[str, Any]],
+    rows: list[dict[str, Any]],
     progress: Progress,
     left_out: Sequence[LeftOut] = (),
 ) -> Dataset:
+    """The dataset of these rows, which are taken out of their list one after another."""
     _check_ids(name, (row["id"] for row in rows))
+    total = len(rows)
     samples: list[Sample] = []
     problems = list(left_out)
     pool = ThreadPoolExecutor(min(8, os.cpu_count() or 1))
     try:
-        for done, (row, found) in enumerate(zip(rows, _probed(pool, rows), strict=True), 1):
-            progress(done, len(rows))
+        for done, (row, found) in enumerate(_probed(pool, rows), 1):
+            progress(done, total)
             if isinstance(found, str):
                 problems.append(LeftOut(_shown(row["id"]), found))
             else:
@@ -212,19 +213,21 @@ def _make(
         pool.shutdown(cancel_futures=True)
     if not samples:
         raise InputError(
-            name, f"no usable image among {len(rows)} ({problems[0].reason})", "check the files"
+            name, f"no usable image among {total} ({problems[0].reason})", "check the files"
         )
     return Dataset(name, tuple(samples), tuple(problems), _fingerprint(samples))
 
 
 def _probed(
-    pool: ThreadPoolExecutor, rows: Iterable[dict[str, Any]]
-) -> Iterator[dict[str, Any] | str]:
-    """What `_probe` says of each row; only so many are under way that memory does not grow."""
-    left = iter(rows)
-    while window := list(islice(left, WINDOW)):
+    pool: ThreadPoolExecutor, rows: list[dict[str, Any]]
+) -> Iterator[tuple[dict[str, Any], dict[str, Any] | str]]:
+    """Each row with what `_probe` says of it; few are in memory beside what is made of them."""
+    rows.reverse()
+    while rows:
+        window = [rows.pop() for _ in range(min(WINDOW, len(rows)))]
         images = any("file" in row for row in window)
-        yield from pool.map(_probe, window) if images else map(_probe, window)
+        found = pool.map(_probe, window) if images else map(_probe, window)
+        yield from zip(window, found, strict=True)
 
 
 def _probe(row: dict[str, Any]) -> dict[str, Any] | str:

@@ -19,15 +19,7 @@ def evaluate(folder: Path, labels: Path, axis: str | None = None) -> metrics.Ext
     Raises:
         InputError: The run has no result, or the labels do not fit it.
     """
-    clustering = read_clustering(folder)
-    truth = read_labels(labels, clustering.ids, axis, clustering.files)
-    chosen = np.flatnonzero([sample_id in truth for sample_id in clustering.ids])
-    found = metrics.external(
-        [truth[clustering.ids[i]] for i in chosen],
-        clustering.labels_[chosen],
-        clustering.confidences[chosen],
-        clustering.n_clusters,
-    )
+    found = _compared(folder, labels, axis)
     write_json(
         folder / "evaluation.json",
         {
@@ -41,3 +33,15 @@ def evaluate(folder: Path, labels: Path, axis: str | None = None) -> metrics.Ext
     )
     write_report(folder)
     return found
+
+
+def _compared(folder: Path, labels: Path, axis: str | None) -> metrics.External:
+    clustering = read_clustering(folder)
+    truth = read_labels(labels, clustering.ids, axis, clustering.files)
+    chosen = np.flatnonzero([sample_id in truth for sample_id in clustering.ids])
+    return metrics.external(
+        [truth[clustering.ids[i]] for i in chosen],
+        clustering.labels_[chosen],
+        clustering.confidences[chosen],
+        clustering.n_clusters,
+    )

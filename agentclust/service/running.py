@@ -177,6 +177,7 @@ def _execute(
         work.person = person
         _cluster(work)
         edits.export(work, edits.edited(work))
+    del work  # with its samples: the report reads what it shows
     for note in told(run.state):
         reporter.say(f"note: {note}")
     write_report(run.folder)
