@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 from agentclust.cache import Answers
 from agentclust.captioners import Captioner
@@ -37,5 +38,6 @@ class Work:
         """Enter what the models cost meanwhile under this step."""
         askers = [m for m in (self.llm, self.captioner) if isinstance(m, Asker)]
         for asker in askers:
-            asker.record = lambda usage: self.run.record(step, usage)
+            # not of `self`, which would keep the samples in memory in a circle
+            asker.record = partial(self.run.record, step)
         yield
