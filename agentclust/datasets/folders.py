@@ -22,7 +22,7 @@ DEVKIT = "ILSVRC2012_devkit_t12"
 def _read(source: Source) -> Iterator[Picture]:
     folder = _folder(source)
     names = _sub_folders(folder)
-    if names and SPLITS.issuperset(names):
+    if names and SPLITS.issuperset(names) and all(_sub_folders(folder / n) for n in names):
         splits = {name: folder / name for name in names}
     else:
         splits = {ALL: folder}
@@ -84,9 +84,9 @@ def _imagenet(n: int) -> Recipe:
             if _sub_folders(top) or not kit:
                 for synset in classes:
                     found(top, synset, split)
-                of = ((name, name.partition("/")[0]) for name in mixed(_images(top, classes)))
+                of = [(name, name.partition("/")[0]) for name in mixed(_images(top, classes))]
             else:
-                of = _flat(top, kit, set(classes))
+                of = _flat(top, source.folder / DEVKIT, kit, set(classes))
             for name, synset in of:
                 labels = {"synset": synset, "class": names.get(synset, "")}
                 labels = labels if names else {"synset": synset}
@@ -149,18 +149,19 @@ def _names(folder: Path, kit: Mapping[int, tuple[str, str]]) -> dict[str, str]:
 
 
 def _flat(
-    top: Path, kit: Mapping[int, tuple[str, str]], classes: set[str]
-) -> Iterator[tuple[str, str]]:
-    """The validation images that lie in one folder, and their synsets: an official random order."""
-    file = top.parent / DEVKIT / "data" / "ILSVRC2012_validation_ground_truth.txt"
-    numbers = lines(found(file.parent, file.name, "val"))
-    for place, text in enumerate(numbers, 1):
+    top: Path, devkit: Path, kit: Mapping[int, tuple[str, str]], classes: set[str]
+) -> list[tuple[str, str]]:
+    """The validation images that lie in one folder, and their synsets: in random order already."""
+    file = devkit / "data" / "ILSVRC2012_validation_ground_truth.txt"
+    of = []
+    for place, text in enumerate(lines(found(file.parent, file.name, "val")), 1):
         if not text.isdigit() or int(text) not in kit:
             raise InputError(f"{file}:{place}", "is no class of meta.mat", "restore the file")
         synset, name = kit[int(text)][0], f"ILSVRC2012_val_{place:08d}.JPEG"
         if synset in classes:
             found(top, name, "val")
-            yield name, synset
+            of.append((name, synset))
+    return of
 
 
 IMAGENET = _imagenet(1000)

@@ -110,34 +110,38 @@ def _open(
         return Path(wishes.given[0]).expanduser(), [{"file": wishes.given[0]}]
     given = [_there(path) for path in wishes.given]
     names = [archive.file for archive in recipe.archives]
-    folder = given[0] if len(given) == 1 and given[0].is_dir() else None
-    if folder and not any((folder / file).is_file() for file in names):
-        return folder, [{"file": str(folder)}]
-    mine = {file: folder / file for file in names} if folder else _by_name(given, names)
     checksums = _checksums(wishes.checksums, names)
+    if len(given) == 1 and given[0].is_dir():
+        folder = given[0]
+        if not any((folder / file).is_file() for file in names):
+            return folder, [{"file": str(folder)}]
+        given = [folder / file for file in names]
+    mine = _by_name(given, names)
     origins = []
     for archive in recipe.archives:
-        file, checksum = _get(archive, mine, checksums, root.parent / ARCHIVES, report)
+        checksum = checksums.get(archive.file, "")
+        if given:
+            file, found = _take(archive, mine, checksum, report)
+        else:
+            file, found = archives.fetch(archive, root.parent / ARCHIVES, checksum, report)
+        if not (checksum or archive.checksum or archive.sums):
+            report(f"{file.name}: no checksum is known; its own is {found}", 0, 0)
         report(f"{file.name}: unpacking", 0, 0)
         archives.unpack(file, archive.file, unpacked)
-        origins.append({"file": archive.file, "url": archive.url, "checksum": checksum})
+        origins.append({"file": archive.file, "url": archive.url, "checksum": found})
     return unpacked, origins
 
 
-def _get(
-    archive: Archive, mine: dict[str, Path], checksums: dict[str, str], kept: Path, report: Report
+def _take(
+    archive: Archive, mine: dict[str, Path], checksum: str, report: Report
 ) -> tuple[Path, str]:
-    """An archive that a person gave or that is fetched, and its checksum."""
-    checksum = checksums.get(archive.file, "")
+    """An archive that a person gave, and its checksum."""
     if archive.file not in mine:
-        file, found = archives.fetch(archive, kept, checksum, report)
-    else:
-        file = _there(str(mine[archive.file]))
-        report(f"{file.name}: checking", 0, 0)
-        found = archives.verify(file, checksum or archive.checksum)
-    if not checksum and not archive.checksum and found.startswith("sha256"):
-        report(f"{file.name}: no checksum is known; its own is {found}", 0, 0)
-    return file, found
+        todo = "give all archives with --from, or none and they are fetched"
+        raise InputError(archive.file, "is not among what was given", todo)
+    file = _there(str(mine[archive.file]))
+    report(f"{file.name}: checking", 0, 0)
+    return file, archives.verify(file, checksum or archive.checksum)
 
 
 def _there(path: str) -> Path:

@@ -11,6 +11,7 @@ from agentclust.errors import InputError, MissingExtra
 
 ALL = "all"
 SPLIT = "split"  # the column that names a row's split
+KNOWN = ("caption", "raw_label")
 
 
 def _read(source: Source) -> Iterator[Picture]:
@@ -19,15 +20,16 @@ def _read(source: Source) -> Iterator[Picture]:
         raise InputError(manifest, "is no manifest", "pass a .csv or .jsonl file")
     rows = list(read_rows(manifest))
     axes = source.wishes.axes or _axes(rows)
+    known = [name for name in KNOWN if any(row.get(name) for row in rows)]
     for number, row in mixed(enumerate(rows, 1)):
         where = f"{manifest.name} row {number}"
         given = texts(row, (*COLUMNS, *axes, SPLIT), where)
-        known = {name: given.get(name, "") for name in ("caption", "raw_label") if name in row}
         file = manifest.parent / given["file"] if "file" in given else None
         split = given.get(SPLIT, ALL)
         if not source.splits or split in source.splits:
             labels = {axis: given.get(axis, "") for axis in axes}
-            yield Picture(given.get("id", where), split, labels, file, known=known)
+            told = {name: given.get(name, "") for name in known}
+            yield Picture(given.get("id", where), split, labels, file, known=told)
 
 
 def _axes(rows: Sequence[dict[str, Any]]) -> tuple[str, ...]:
@@ -74,9 +76,15 @@ def _table(name: str, split: str, table: Any, axes: Sequence[str]) -> Iterator[P
         known = ", ".join(column for column in table.features if column != images[0])
         raise InputError(f"--axis {lost[0]}", f"is no column of {name}", f"it has: {known}")
     for number in mixed(range(len(table))):
-        row = table[number]
+        try:
+            row = table[number]
+        except Exception as error:  # as Pillow's readers do on damaged images
+            where = f"{name}, {split} {number}"
+            why = f"cannot be read ({error or type(error).__name__})"
+            raise InputError(where, why, "mend the dataset") from None
         labels = {axis: _label(kinds.get(axis), row[axis]) for axis in axes}
-        yield Picture(f"{split}:{number}", split, labels, row[images[0]])
+        if row[images[0]] is not None:
+            yield Picture(f"{split}:{number}", split, labels, row[images[0]])
 
 
 def _label(kind: Any, value: Any) -> str:

@@ -33,6 +33,7 @@ ABOUT = "dataset.json"
 LABELS = "labels.csv"
 SOURCES = "sources.csv"
 FOLDER = 1000  # images a folder
+STORED = ("1", "L", "LA", "P", "RGB", "RGBA", "I", "I;16")  # what a PNG can be of
 
 
 @dataclass
@@ -173,7 +174,8 @@ def _put(
         done.measure(content.size)
     (root / place).parent.mkdir(parents=True, exist_ok=True)
     if not isinstance(content, Path):
-        content.save(root / place)
+        image = content if content.mode in STORED else content.convert("RGB")
+        image.save(root / place)
     elif content.is_relative_to(movable):
         os.replace(content, root / place)
     else:
