@@ -86,4 +86,6 @@ def _size(part: Path) -> int:
 
 
 def _passing(error: Exception) -> bool:
-    return not isinstance(error, httpx.HTTPStatusError) or error.response.status_code in LATER
+    if isinstance(error, httpx.HTTPStatusError):
+        return error.response.status_code in LATER
+    return not isinstance(error, httpx.UnsupportedProtocol | httpx.InvalidURL)

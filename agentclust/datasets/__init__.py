@@ -119,7 +119,8 @@ def _prepared(name: str) -> Path:
 
 def _from_any_folder(folder: Path, progress: Progress) -> Dataset:
     """A prepared dataset by its manifest, or else the images of a folder."""
-    about = read_json(folder / ABOUT) if (folder / ABOUT).is_file() else None
+    # a folder that may not be looked into is for `_from_folder` to tell
+    about = read_json(folder / ABOUT) if os.path.isfile(folder / ABOUT) else None
     if isinstance(about, dict) and "default" in about:
         return _from_manifest(folder / f"{about['default']}.csv", progress)
     return _from_folder(folder, progress)

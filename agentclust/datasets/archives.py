@@ -61,11 +61,20 @@ def verify(file: Path, checksum: str, name: str = "") -> str:
     return f"{kind}:{digest}"
 
 
-def fetch(archive: Archive, folder: Path, checksum: str, report: Report) -> tuple[Path, str]:
+def fetch(
+    archive: Archive, folder: Path, checksum: str, report: Report, pause: float = 1.0
+) -> tuple[Path, str]:
     """The archive in `folder`, taken if it is there, else fetched; and its checksum.
 
     What came of an archive is kept, and another call goes on from there. It gets its name when all
     of it is there and right.
+
+    Args:
+        archive: What to fetch.
+        folder: Where archives are kept.
+        checksum: What it must be, in place of what is published; empty for that.
+        report: Told what is going on.
+        pause: Seconds before another try, see `downloads.append`.
 
     Raises:
         InputError: It is another file than the checksum says.
@@ -78,7 +87,7 @@ def fetch(archive: Archive, folder: Path, checksum: str, report: Report) -> tupl
             checksum = checksum or archive.checksum
             if not target.exists():
                 checksum = checksum or _published(client, archive)
-                _download(client, archive, part, report)
+                _download(client, archive, part, report, pause)
                 report(f"{archive.file}: checking", 0, 0)
                 try:
                     verify(part, checksum, archive.file)
@@ -92,7 +101,9 @@ def fetch(archive: Archive, folder: Path, checksum: str, report: Report) -> tupl
         raise RunError(archive.file, why, "wait until that is done") from None
 
 
-def _download(client: httpx.Client, archive: Archive, part: Path, report: Report) -> None:
+def _download(
+    client: httpx.Client, archive: Archive, part: Path, report: Report, pause: float
+) -> None:
     asked = False
 
     def watch(done: int, total: int | None) -> None:
@@ -104,7 +115,7 @@ def _download(client: httpx.Client, archive: Archive, part: Path, report: Report
 
     report(f"{archive.file}: from {archive.url}", 0, 0)
     with _answers(archive.url):
-        downloads.append(client, archive.url, part, watch)
+        downloads.append(client, archive.url, part, watch, pause=pause)
 
 
 def _published(client: httpx.Client, archive: Archive) -> str:
@@ -163,6 +174,8 @@ def unpack(file: Path, name: str, into: Path) -> None:
         RunError: The disk has no room for it.
     """
     try:
+        if not file.stat().st_size:
+            raise EOFError("an empty file")
         if name.endswith(TARS):
             _untar(file, into)
         elif name.endswith(".zip"):

@@ -49,7 +49,7 @@ def _records(
             width = len(axes) + PIXELS
             if not file.stat().st_size or file.stat().st_size % width:
                 why = f"is no whole number of records of {width} bytes"
-                raise InputError(file, why, "take the official archive")
+                raise InputError(name, why, "take the official archive")
             records = np.memmap(file, np.uint8, "r").reshape(-1, width)
             for number, record in enumerate(records):
                 where = f"{name}:{number}"

@@ -6,13 +6,13 @@ taxonomies of the same images, ten values each, here four label axes.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from agentclust.datasets.recipe import Archive, Picture, Recipe, Source, found, inside, mixed
 from agentclust.errors import InputError
-from agentclust.journal import read_json
 
 HOME = "https://thor.robots.ox.ac.uk/clevr4"
 SUMS = f"{HOME}/SHA512SUMS"
@@ -25,9 +25,12 @@ def _read(source: Source) -> Iterator[Picture]:
     for name in ("clevr_4_10k_v1", "clevr_4_100k_v1"):
         folder = inside(folder, name)
     file = found(folder, "clevr_4_annots.json")
-    annotations = read_json(file)
+    try:
+        annotations = json.loads(file.read_text("utf-8"))
+    except ValueError as error:
+        raise InputError(file.name, f"is no JSON ({error})", "take the official archive") from None
     if not isinstance(annotations, dict):
-        raise InputError(file, "is no JSON object", "take the official archive")
+        raise InputError(file.name, "is no JSON object", "take the official archive")
     images = found(folder, "images")
     for name, entry in mixed(annotations.items()):
         picture = _picture(file, images, name, entry)
@@ -41,7 +44,7 @@ def _picture(file: Path, images: Path, name: str, entry: Any) -> Picture:
         split = str(entry["split"])
     except (KeyError, TypeError):
         keys = ", ".join([*AXES.values(), "split"])
-        raise InputError(f"{file}: {name}", f"lacks one of {keys}", "mend it") from None
+        raise InputError(f"{file.name}: {name}", f"lacks one of {keys}", "mend it") from None
     image = f"{name.removesuffix('.png')}.png"
     return Picture(f"images/{image}", split, labels, found(images, image), (ALL,))
 

@@ -29,7 +29,7 @@ def _read(source: Source) -> Iterator[Picture]:
         labels = _array(found(source.folder, f"{FILES[split]}-labels-idx1-ubyte", split), 1)
         if len(labels) != len(images):
             why = f"has {len(images)} images for {len(labels)} labels"
-            raise InputError(file, why, "take the official archives")
+            raise InputError(file.name, why, "take the official archives")
         for number, pixels in enumerate(images):
             where = f"{file.name}:{number}"
             digit = among(int(labels[number]), DIGITS, where)
@@ -44,7 +44,7 @@ def _array(file: Path, dimensions: int) -> NDArray[np.uint8]:
     size = len(head) + int(np.prod(shape))
     if kind != 0x800 + dimensions or len(shape) != dimensions or file.stat().st_size != size:
         why = f"is no whole IDX file of bytes in {dimensions} dimensions"
-        raise InputError(file, why, "take the official archives")
+        raise InputError(file.name, why, "take the official archives")
     return np.memmap(file, np.uint8, "r", len(head), tuple(shape))
 
 

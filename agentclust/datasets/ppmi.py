@@ -57,7 +57,7 @@ def _files(top: Path, part: str, split: str) -> Iterator[tuple[str, Path]]:
     for folder in sorted(path for path in top.iterdir() if path.is_dir()):
         letters = "".join(c for c in folder.name.lower() if c.isalpha())
         if letters not in BY_FOLDER:
-            raise InputError(folder, "is no instrument of PPMI", "take the official archive")
+            raise InputError(folder.name, "is no instrument of PPMI", "take the official archive")
         for file in sorted(found(folder, part, split).iterdir()):
             if file.suffix.lower() in suffixes() and not file.name.startswith("."):
                 yield BY_FOLDER[letters], file

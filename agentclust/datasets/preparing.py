@@ -17,13 +17,12 @@ from typing import Any
 from agentclust.datasets import archives
 from agentclust.datasets.labels import label_list
 from agentclust.datasets.recipe import Archive, Picture, Recipe, Source, Wishes
-from agentclust.datasets.writing import ABOUT, Written, staged, write
+from agentclust.datasets.writing import ABOUT, FORMAT, Written, staged, write
 from agentclust.errors import InputError
 from agentclust.journal import read_json, write_json
 from agentclust.progress import Reporter
 from agentclust.transfer import Report, shown
 
-FORMAT = 1
 ARCHIVES = "archives"  # beside the datasets: what was fetched
 SAY_EVERY = 10.0  # seconds
 

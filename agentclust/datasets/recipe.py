@@ -135,8 +135,8 @@ def found(folder: Path, name: str, split: str = "") -> Path:
         InputError: It is not there.
     """
     if not (folder / name).exists():
-        of = f", so it lacks the split {split!r}" if split else ""
-        raise InputError(folder, f"holds no {name}{of}", "take the whole official archive")
+        of = f", so there is no split {split!r}" if split else ""
+        raise InputError(name, f"is missing{of}", "take all of the official archive")
     return folder / name
 
 
@@ -161,7 +161,7 @@ def lines(file: Path) -> list[str]:
     try:
         text = file.read_text("utf-8-sig")
     except UnicodeDecodeError:
-        raise InputError(file, "is not UTF-8 text", "take the official file") from None
+        raise InputError(file.name, "is not UTF-8 text", "take the official file") from None
     except OSError as error:
         raise InputError(file, f"cannot be read ({error.strerror})", "check it") from None
     return [line.strip() for line in text.splitlines() if line.strip()]

@@ -81,8 +81,10 @@ def _facts(
     total = sum(about["splits"].values())
     yield f"{name}: {about['about']}"
     yield f"folder: {folder}"
-    yield f"{total:,} samples: " + ", ".join(f"{s} {n:,}" for s, n in about["splits"].items())
-    for manifest, n in about["manifests"].items():
+    yield f"{total:,} samples: " + ", ".join(
+        f"{s} {n:,}" for s, n in sorted(about["splits"].items())
+    )
+    for manifest, n in sorted(about["manifests"].items()):
         taken = ", which the name stands for" if manifest == about["default"] else ""
         yield f"manifest {manifest}.csv: {n:,} samples{taken}"
     if about["smallest"]:

@@ -32,14 +32,14 @@ def _split(folder: Path, split: str, names: list[str]) -> Iterator[Picture]:
     width = 3 * EDGE * EDGE
     if not file.stat().st_size or file.stat().st_size % width:
         why = f"is no whole number of images of {width} bytes"
-        raise InputError(file, why, "take the official archive")
+        raise InputError(file.name, why, "take the official archive")
     images = np.memmap(file, np.uint8, "r").reshape(-1, 3, EDGE, EDGE)
     numbers = None
     if split != "unlabeled":
         numbers = np.fromfile(found(folder, f"{split}_y.bin", split), np.uint8)
         if len(numbers) != len(images):
             why = f"has {len(numbers)} labels for {len(images)} images"
-            raise InputError(folder / f"{split}_y.bin", why, "take the official archive")
+            raise InputError(f"{split}_y.bin", why, "take the official archive")
     for number, planes in enumerate(images):
         where = f"{file.name}:{number}"
         label = "" if numbers is None else among(int(numbers[number]) - 1, names, where)

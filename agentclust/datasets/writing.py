@@ -29,6 +29,7 @@ from PIL import Image
 from agentclust.datasets.recipe import Picture
 from agentclust.errors import InputError
 
+FORMAT = 1
 ABOUT = "dataset.json"
 LABELS = "labels.csv"
 SOURCES = "sources.csv"
