@@ -81,9 +81,8 @@ def _facts(
     total = sum(about["splits"].values())
     yield f"{name}: {about['about']}"
     yield f"folder: {folder}"
-    yield f"{total:,} samples: " + ", ".join(
-        f"{s} {n:,}" for s, n in sorted(about["splits"].items())
-    )
+    splits = ", ".join(f"{split} {n:,}" for split, n in sorted(about["splits"].items()))
+    yield f"{total:,} samples: {splits}"
     for manifest, n in sorted(about["manifests"].items()):
         taken = ", which the name stands for" if manifest == about["default"] else ""
         yield f"manifest {manifest}.csv: {n:,} samples{taken}"

@@ -19,11 +19,12 @@ import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
 from PIL import Image
 
 from agentclust.datasets.recipe import Picture
@@ -33,6 +34,7 @@ FORMAT = 1
 ABOUT = "dataset.json"
 LABELS = "labels.csv"
 SOURCES = "sources.csv"
+LOCK = ".lock"  # held by who is writing
 FOLDER = 1000  # images a folder
 STORED = ("1", "L", "LA", "P", "RGB", "RGBA", "I", "I;16")  # what a PNG can be of
 
@@ -69,18 +71,32 @@ class Written:
 def staged(root: Path) -> Iterator[Path]:
     """A hidden folder beside `root`, which takes its name when the block ends well.
 
+    What a killed process left of such a folder is removed first.
+
     Raises:
         OSError: The folder cannot be made.
     """
     root = root.resolve()
     root.parent.mkdir(parents=True, exist_ok=True)
+    for old in root.parent.glob(f".{root.name}.*.part"):
+        _remove_if_left(old)
     part = Path(tempfile.mkdtemp(prefix=f".{root.name}.", suffix=".part", dir=root.parent))
+    lock = FileLock(part / LOCK)
     try:
         part.chmod(0o755)
-        yield part
+        with lock:
+            yield part
+        (part / LOCK).unlink(missing_ok=True)
         os.replace(part, root)
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+def _remove_if_left(part: Path) -> None:
+    """Remove a folder that no process is writing to."""
+    if (part / LOCK).exists():
+        with suppress(Timeout), FileLock(part / LOCK, timeout=0):
+            shutil.rmtree(part, ignore_errors=True)
 
 
 def write(
