@@ -90,11 +90,12 @@ def fetch(
                 _download(client, archive, part, report, pause)
                 report(f"{archive.file}: checking", 0, 0)
                 try:
-                    verify(part, checksum, archive.file)
+                    found = verify(part, checksum, archive.file)
                 except InputError:
                     part.unlink()  # no further byte can make it right
                     raise
                 os.replace(part, target)
+                return target, found
             return target, verify(target, checksum)
     except Timeout:
         why = "another process is fetching it"

@@ -82,7 +82,8 @@ def is_taken(root: Path, name: str, wishes: Wishes) -> bool:
     about = read_json(root / ABOUT) or {}
     if about.get("name") != name:
         why = f"holds something other than {name}"
-        raise InputError(root, why, "name another --root or --as, or remove it")
+        todo = f"name another --root or --as; if it is what {name} unpacks to, with --from {root}"
+        raise InputError(root, why, todo)
     wanted = _decisive(wishes, about["asked"].get("given"))
     if wishes != Wishes() and wanted != about["asked"]:
         why = f"holds {name}, prepared with other options"
@@ -123,8 +124,8 @@ def _open(
             file, found = _take(archive, mine, checksum, report)
         else:
             file, found = archives.fetch(archive, root.parent / ARCHIVES, checksum, report)
-        if not (checksum or archive.checksum or archive.sums):
-            report(f"{file.name}: no checksum is known; its own is {found}", 0, 0)
+        if found.startswith("sha256") and not (checksum or archive.checksum):
+            report(f"{file.name}: was not checked; its own checksum is {found}", 0, 0)
         report(f"{file.name}: unpacking", 0, 0)
         archives.unpack(file, archive.file, unpacked)
         origins.append({"file": archive.file, "url": archive.url, "checksum": found})
@@ -196,14 +197,14 @@ def _labelled(pictures: Iterable[Picture], wishes: Wishes) -> Iterator[Picture]:
 
 
 def _said(name: str, reporter: Reporter) -> Callable[[int], None]:
-    """Say now and then how many images there are."""
+    """Say now and then how many samples there are."""
     last = time.monotonic()
 
     def progress(done: int) -> None:
         nonlocal last
         if time.monotonic() - last >= SAY_EVERY:
             last = time.monotonic()
-            reporter.say(f"{name}: {done:,} images")
+            reporter.say(f"{name}: {done:,} samples")
 
     return progress
 

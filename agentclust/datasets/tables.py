@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -18,11 +19,15 @@ def _read(source: Source) -> Iterator[Picture]:
     manifest = source.folder
     if not manifest.is_file() or manifest.suffix.lower() not in SUFFIXES:
         raise InputError(manifest, "is no manifest", "pass a .csv or .jsonl file")
-    rows = list(read_rows(manifest))
-    axes = source.wishes.axes or _axes(rows)
-    known = [name for name in KNOWN if any(row.get(name) for row in rows)]
-    for number, row in mixed(enumerate(rows, 1)):
-        where = f"{manifest.name} row {number}"
+    columns: dict[str, bool] = {}  # and whether any row has a value there
+    rows: list[str] = []  # as text they need half the memory
+    for row in read_rows(manifest):
+        columns |= {name: bool(columns.get(name) or row[name]) for name in row if name}
+        rows.append(json.dumps(row))
+    axes = source.wishes.axes or tuple(c for c in columns if c not in (*COLUMNS, SPLIT))
+    known = [name for name in KNOWN if columns.get(name)]
+    for number in mixed(range(len(rows))):
+        row, where = json.loads(rows[number]), f"{manifest.name} row {number + 1}"
         given = texts(row, (*COLUMNS, *axes, SPLIT), where)
         file = manifest.parent / given["file"] if "file" in given else None
         split = given.get(SPLIT, ALL)
@@ -30,11 +35,6 @@ def _read(source: Source) -> Iterator[Picture]:
             labels = {axis: given.get(axis, "") for axis in axes}
             told = {name: given.get(name, "") for name in known}
             yield Picture(given.get("id", where), split, labels, file, known=told)
-
-
-def _axes(rows: Sequence[dict[str, Any]]) -> tuple[str, ...]:
-    """The columns that a manifest need not have: its label axes."""
-    return tuple(dict.fromkeys(c for row in rows for c in row if c not in (*COLUMNS, SPLIT)))
 
 
 MANIFEST = Recipe(

@@ -105,7 +105,9 @@ class TestEvery:
     def test_a_folder_that_was_unpacked_gives_the_same(self, name, tmp_path):
         root = made(name, tmp_path)
         mine = unpacked(tmp_path / "mine", members(name))
+        files = sorted((tmp_path / "mine").rglob("*"))
         other = prepare(name, tmp_path / "other", mine)
+        assert sorted((tmp_path / "mine").rglob("*")) == files  # a person's files stay
         assert load(str(other)).fingerprint == load(str(root)).fingerprint
         assert (other / "labels.csv").read_bytes() == (root / "labels.csv").read_bytes()
 

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
+from typing import Any
 
 import pytest
 from official import jpeg, pack
 
+from agentclust.datasets import preparing
+from agentclust.datasets.recipe import Wishes
 from tests import outside
+from tests.readme import README
 
 CODE = '''
 from agentclust.datasets.recipe import Archive, Picture, Recipe, found, mixed
@@ -78,7 +83,7 @@ def test_a_dataset_of_an_installed_package(site, tmp_path, home):
     pack(tmp_path / "mine.zip", trees)
     ended = agentclust("datasets", "prepare", "leaves", "--from", "mine.zip")
     assert (ended.status, ended.out) == (0, f"{home}/datasets/leaves\n"), ended.err
-    assert "mine.zip: no checksum is known; its own is sha256:" in ended.err
+    assert "mine.zip: was not checked; its own checksum is sha256:" in ended.err
     assert "leaves         prepared leaves by tree\n" in agentclust("datasets", "list").out
 
     ended = agentclust(*words)
@@ -89,3 +94,16 @@ def test_a_dataset_of_an_installed_package(site, tmp_path, home):
     assert (scores["n"], scores["acc"]) == (12, 1.0)
     shown = agentclust("datasets", "show", "leaves").out
     assert "axis tree: 2 classes (maple 6, oak 6)" in shown
+
+
+def test_the_example_of_the_readme(tmp_path):
+    blocks = re.findall(r"```python\n(.*?)```", README.read_text("utf-8"), re.DOTALL)
+    (block,) = (block for block in blocks if "Recipe" in block)
+    names: dict[str, Any] = {}
+    exec(block, names)
+    archive = pack(tmp_path / "mine.zip", {f"leaves/{t}/1.jpg": jpeg(1) for t in ("elm", "oak")})
+    wish = Wishes(given=(str(archive),))
+    root = preparing.prepare(names["LEAVES"], "leaves", tmp_path / "leaves", wish)
+    assert sorted((root / "labels.csv").read_text("utf-8").split()) == [
+        "all-000000.jpg,oak", "all-000001.jpg,elm", "id,tree"
+    ]  # fmt: skip
