@@ -38,7 +38,22 @@ BUILT_IN: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "fiftyone": ("agentclust.export.fiftyone:write", ""),
     },
     "datasets": {
+        "cifar10": ("agentclust.datasets.cifar:CIFAR10", ""),
+        "cifar100": ("agentclust.datasets.cifar:CIFAR100", ""),
+        "clevr4-100k": ("agentclust.datasets.clevr4:CLEVR4_100K", ""),
+        "clevr4-10k": ("agentclust.datasets.clevr4:CLEVR4_10K", ""),
         "clevr4-mini": ("agentclust.datasets.clevr4_mini:prepare", ""),
+        "folder": ("agentclust.datasets.folders:FOLDER", ""),
+        "huggingface": ("agentclust.datasets.tables:HUGGINGFACE", ""),
+        "imagenet": ("agentclust.datasets.folders:IMAGENET", ""),
+        "imagenet-100": ("agentclust.datasets.folders:IMAGENET100", ""),
+        "imagenet-200": ("agentclust.datasets.folders:IMAGENET200", ""),
+        "imagenet-50": ("agentclust.datasets.folders:IMAGENET50", ""),
+        "manifest": ("agentclust.datasets.tables:MANIFEST", ""),
+        "mnist": ("agentclust.datasets.mnist:MNIST", ""),
+        "ppmi": ("agentclust.datasets.ppmi:PPMI", ""),
+        "stanford40": ("agentclust.datasets.stanford40:STANFORD40", ""),
+        "stl10": ("agentclust.datasets.stl10:STL10", ""),
     },
 }
 

@@ -8,8 +8,10 @@ from pathlib import Path
 import click
 from pydantic_core import PydanticUndefined
 
+from agentclust import plugins
 from agentclust.cli import cli
 from agentclust.config import ModelConfig, RunConfig
+from agentclust.datasets.recipe import Recipe
 from agentclust.models.catalogue import entries
 
 README = Path(__file__).parents[1] / "README.md"
@@ -17,7 +19,12 @@ README = Path(__file__).parents[1] / "README.md"
 
 def written(text: str) -> str:
     """The README's text with every generated part as the code says now."""
-    parts = {"help: run": _help("run"), "settings": _settings(), "models": _models()}
+    parts = {
+        "help: run": _help("run"),
+        "settings": _settings(),
+        "models": _models(),
+        "datasets": _datasets(),
+    }
     for name, part in parts.items():
         begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
         pattern = re.compile(re.escape(begin) + r"(?:.*?" + re.escape(end) + ")?", re.DOTALL)
@@ -48,6 +55,18 @@ def _models() -> str:
         size = f"{entry.size / 1e9:.1f} GB" if entry.size else ""
         tried = "" if entry.verified else "; not tried here"
         rows.append(f"| `{name}` | {entry.role} | {size} | {entry.licence} | {entry.note}{tried} |")
+    return "\n".join(rows)
+
+
+def _datasets() -> str:
+    rows = ["| dataset | | splits | its name stands for |", "|---|---|---|---|"]
+    for name in plugins.BUILT_IN["datasets"]:
+        recipe = plugins.find("datasets", name)
+        if isinstance(recipe, Recipe):
+            about = (recipe.about, ", ".join(recipe.splits) or "all there are", recipe.default)
+        else:
+            about = ("pictures drawn here, by texture, shape, colour and count", "", "all")
+        rows.append(f"| `{name}` | {' | '.join(about)} |")
     return "\n".join(rows)
 
 

@@ -109,7 +109,8 @@ def test_the_seed_decides_everything(prepared, tmp_path):
     again = prepare(tmp_path / "again", n=12, seed=4)
     assert content(again) == content(prepared)
     other = content(prepare(tmp_path / "other", n=12, seed=5))
-    assert all(other[name] != data for name, data in content(prepared).items())
+    same = [name for name, data in content(prepared).items() if other[name] == data]
+    assert sorted(map(str, same)) == ["all.csv", "dataset.json"]  # those tell nothing
 
 
 def test_what_is_there_already_is_taken(prepared):
@@ -119,7 +120,7 @@ def test_what_is_there_already_is_taken(prepared):
 
 
 def test_an_empty_folder_is_filled(tmp_path):
-    assert len(content(prepare(tmp_path, n=2))) == 5
+    assert len(content(prepare(tmp_path, n=2))) == 7
 
 
 @pytest.mark.parametrize("lost", ["images/000001.png", "labels.csv", "clevr_4_annots.json"])
@@ -156,7 +157,7 @@ def test_a_killed_prepare_leaves_nothing_that_looks_whole(tmp_path):
     stop_in_the_middle(tmp_path / "mini", signal.SIGKILL)
     assert list(tmp_path.glob(".mini.*/images/*.png"))
     assert not (tmp_path / "mini").exists()
-    assert len(content(prepare(tmp_path / "mini", n=2))) == 5
+    assert len(content(prepare(tmp_path / "mini", n=2))) == 7
 
 
 def test_an_interrupted_prepare_leaves_nothing_at_all(tmp_path):

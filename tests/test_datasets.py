@@ -253,8 +253,8 @@ def test_bad_lists_of_files(photos):
 
 
 def test_an_unknown_dataset():
-    with complains("clevr4: unknown dataset", "did you mean 'clevr4-mini'?"):
-        prepare("clevr4")
+    with complains("clevr4-mimi: unknown dataset", "did you mean 'clevr4-mini'?"):
+        prepare("clevr4-mimi")
 
 
 # manifests

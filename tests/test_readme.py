@@ -20,7 +20,7 @@ def test_generated_parts_are_what_the_code_says() -> None:
 
 
 def test_every_generated_part_is_there() -> None:
-    assert TEXT.count("<!-- /") == 3
+    assert TEXT.count("<!-- /") == 4
 
 
 @pytest.mark.parametrize("line", COMMANDS)

@@ -1,4 +1,4 @@
-"""Commands about the parts: models, datasets, and the demonstration."""
+"""Commands about models, and the demonstration."""
 
 from __future__ import annotations
 
@@ -54,30 +54,6 @@ def check(model: str, settings: tuple[str, ...]) -> None:
 
     found = check_model(make_model_config(model, settings))
     click.echo(json.dumps(found, indent=1, ensure_ascii=False))
-
-
-@cli.group()
-def datasets() -> None:
-    """Datasets that agentclust knows by name."""
-
-
-@datasets.command("list")
-def list_datasets() -> None:
-    """List the registered datasets."""
-    from agentclust import plugins
-
-    for name in plugins.names("datasets"):
-        click.echo(name)
-
-
-@datasets.command()
-@click.argument("name")
-@click.option("--root", type=EXISTING, metavar="DIR", help="Where to make it.")
-def prepare(name: str, root: Path | None) -> None:
-    """Make the dataset NAME and print its folder."""
-    from agentclust import datasets as known
-
-    click.echo(known.prepare(name, root))
 
 
 @cli.command()

@@ -1,11 +1,10 @@
-"""Datasets: a folder of images, a manifest, or a registered name -> `Dataset`.
+"""Datasets: a folder of images, a manifest, or the name of a prepared one -> `Dataset`.
 
 Knows nothing of true labels; those are read by `agentclust.datasets.labels`, after a run.
 """
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
 import os
@@ -16,19 +15,24 @@ from typing import Any
 
 from agentclust import plugins
 from agentclust.cache import home
+from agentclust.datasets import preparing
+from agentclust.datasets.manifests import SUFFIXES, samples_of, shown
+from agentclust.datasets.recipe import Recipe, Wishes
+from agentclust.datasets.writing import ABOUT
 from agentclust.errors import ImageProblem, InputError
 from agentclust.images import probe, suffixes
+from agentclust.journal import read_json
+from agentclust.progress import Reporter
 from agentclust.types import Dataset, LeftOut, Sample
 
-__all__ = ["from_files", "load", "prepare"]
+__all__ = ["folder_of", "from_files", "known", "load", "prepare"]
 
 Progress = Callable[[int, int], None]
 WINDOW = 512  # images that are read ahead
-COLUMNS = ("id", "file", "caption", "raw_label")
 
 
 def load(source: str, progress: Progress = lambda done, total: None) -> Dataset:
-    """The dataset behind a folder, a ``.csv`` or ``.jsonl`` manifest, or a registered name.
+    """The dataset behind a folder, a ``.csv`` or ``.jsonl`` manifest, or a known name.
 
     Args:
         source: What a person typed.
@@ -45,26 +49,86 @@ def load(source: str, progress: Progress = lambda done, total: None) -> Dataset:
     except OSError as error:
         raise InputError(source, f"cannot be read ({error.strerror})", "check the path") from None
     if folder:
-        return _from_folder(path, progress)
-    if file and path.suffix.lower() in (".csv", ".jsonl"):
+        return _from_any_folder(path, progress)
+    if file and path.suffix.lower() in SUFFIXES:
         return _from_manifest(path, progress)
-    if source in plugins.names("datasets"):
-        return _from_folder(prepare(source) / "images", progress)
+    if source in known():
+        return _from_any_folder(_prepared(source), progress)
     if there:
         raise InputError(source, "is neither a folder nor a manifest", "pass a .csv or .jsonl file")
     if path.suffix or os.sep in source:
         raise InputError(source, "does not exist", "pass a folder of images or a manifest")
-    raise plugins.unknown("folder or dataset", source, plugins.names("datasets"))
+    raise plugins.unknown("folder or dataset", source, known())
 
 
-def prepare(name: str, root: Path | None = None) -> Path:
-    """Make a registered dataset below `root` and return its folder.
+def known(root: Path | None = None) -> list[str]:
+    """The names of all datasets: those that can be prepared, and what is prepared below `root`."""
+    prepared = {file.parent.name for file in folder_of("", root).glob(f"*/{ABOUT}")}
+    return sorted({*plugins.names("datasets"), *prepared})
+
+
+def prepare(
+    name: str,
+    root: Path | None = None,
+    wishes: Wishes | None = None,
+    called: str = "",
+    reporter: Reporter | None = None,
+) -> Path:
+    """Make a dataset below `root` and return its folder.
+
+    Args:
+        name: The dataset, as `known` has it.
+        root: The folder of datasets; by default the one where `load` finds them by name.
+        wishes: What to make it from, and which parts of it.
+        called: The name of its folder; by default the dataset's.
+        reporter: Where progress goes.
 
     Raises:
-        InputError: Nobody knows the name, or the folder holds something else.
+        InputError: Nobody knows the name, an archive is not what it should be, or the folder holds
+            something else.
+        RunError: An archive cannot be had now, or the disk is full.
     """
-    root = root or home() / "datasets"
-    return Path(plugins.find("datasets", name)(root / name))
+    folder = folder_of(called or name, root)
+    if os.sep in called:
+        raise InputError(f"--as {called}", "is no name", "name the folder with --root")
+    wishes = wishes or Wishes()
+    recipe = plugins.find("datasets", name)
+    if isinstance(recipe, Recipe):
+        return preparing.prepare(recipe, name, folder, wishes, reporter)
+    if wishes != Wishes():
+        raise InputError(name, "is made from nothing that is given", "leave the options out")
+    return Path(recipe(folder))
+
+
+def folder_of(name: str, root: Path | None = None) -> Path:
+    """Where a dataset lies once it is prepared."""
+    return (root or home() / "datasets") / name
+
+
+def _prepared(name: str) -> Path:
+    """Where the images of a known dataset are; one that needs nothing is made if it is missing.
+
+    Raises:
+        InputError: It is to be prepared first.
+    """
+    folder = folder_of(name)
+    if not (folder / ABOUT).is_file() and isinstance(plugins.find("datasets", name), Recipe):
+        why = f"is not prepared below {folder.parent}"
+        raise InputError(name, why, f"run: agentclust datasets prepare {name}")
+    return folder if (folder / ABOUT).is_file() else prepare(name) / "images"
+
+
+def _from_any_folder(folder: Path, progress: Progress) -> Dataset:
+    """A prepared dataset by its manifest, or else the images of a folder."""
+    # a folder that may not be looked into is for `_from_folder` to tell
+    about = read_json(folder / ABOUT) if os.path.isfile(folder / ABOUT) else None
+    if isinstance(about, dict) and "default" in about:
+        return _from_manifest(folder / f"{about['default']}.csv", progress)
+    return _from_folder(folder, progress)
+
+
+def _from_manifest(manifest: Path, progress: Progress) -> Dataset:
+    return _make(str(manifest), samples_of(manifest), progress)
 
 
 def from_files(files: Sequence[str | os.PathLike[str]]) -> Dataset:
@@ -98,7 +162,7 @@ def _from_folder(folder: Path, progress: Progress) -> Dataset:
         name = file.relative_to(folder).as_posix()
         suffix = file.suffix.lower()
         if reason or suffix not in known:
-            others.append(LeftOut(_shown(name), reason or _no_image(suffix)))
+            others.append(LeftOut(shown(name), reason or _no_image(suffix)))
         else:
             images.append({"id": name, "file": file})
     if not images:
@@ -128,68 +192,6 @@ def _walk(folder: Path) -> Iterator[tuple[Path, str]]:
     yield from closed
 
 
-def _from_manifest(manifest: Path, progress: Progress) -> Dataset:
-    rows: list[dict[str, Any]] = []
-    for number, row in enumerate(_read_rows(manifest), 1):
-        where = f"{manifest.name} row {number}"
-        given = {name: row[name] for name in COLUMNS if row.get(name) not in (None, "")}
-        if "id" not in given:
-            raise InputError(where, "has no 'id'", "give every row a distinct id")
-        wrong = [name for name, value in given.items() if not _is_text(value)]
-        if wrong:
-            raise InputError(where, f"{wrong[0]!r} is no text", "write a string")
-        given = {name: str(value) for name, value in given.items()}
-        if len(given) == 1:
-            raise InputError(
-                where, "has none of 'file', 'caption', 'raw_label'", "give at least one of them"
-            )
-        if "file" in given:
-            given["file"] = manifest.parent / given["file"]
-        rows.append(given)
-    if not rows:
-        raise InputError(manifest, "holds no rows", "write one row a sample")
-    return _make(str(manifest), rows, progress)
-
-
-def _is_text(value: object) -> bool:
-    """Whether it is text that can be written as UTF-8, or a whole number."""
-    return (isinstance(value, str) and _shown(value) == value) or type(value) is int
-
-
-def _shown(name: str) -> str:
-    """A name with whatever is not UTF-8 written out."""
-    return name.encode(errors="backslashreplace").decode()
-
-
-def _read_rows(manifest: Path) -> Iterator[dict[str, Any]]:
-    try:
-        with manifest.open(encoding="utf-8-sig", newline="") as stream:
-            if manifest.suffix.lower() == ".csv":
-                reader = csv.DictReader(stream)
-                columns = reader.fieldnames or ()
-                if "id" not in columns:
-                    why = f"has no column 'id' (it has: {', '.join(columns) or 'none'})"
-                    raise InputError(manifest, why, "add one with distinct ids")
-                yield from reader
-                return
-            for number, line in enumerate(stream, 1):
-                if not line.strip():
-                    continue
-                row = json.loads(line)
-                if not isinstance(row, dict):
-                    raise InputError(f"{manifest}:{number}", "is no JSON object", "write {...}")
-                yield row
-    except UnicodeDecodeError:
-        raise InputError(manifest, "is not UTF-8 text", "save it as UTF-8") from None
-    except (ValueError, RecursionError) as error:
-        why = getattr(error, "msg", str(error))
-        raise InputError(f"{manifest}:{number}", f"is no JSON ({why})", "mend it") from None
-    except csv.Error as error:
-        raise InputError(manifest, f"is no CSV ({error})", "mend it") from None
-    except OSError as error:
-        raise InputError(manifest, f"cannot be read ({error.strerror})", "check it") from None
-
-
 def _make(
     name: str,
     rows: list[dict[str, Any]],
@@ -206,7 +208,7 @@ def _make(
         for done, (row, found) in enumerate(_probed(pool, rows), 1):
             progress(done, total)
             if isinstance(found, str):
-                problems.append(LeftOut(_shown(row["id"]), found))
+                problems.append(LeftOut(shown(row["id"]), found))
             else:
                 samples.append(Sample(**row | found))
     finally:  # who interrupts does not wait for the other images
@@ -235,7 +237,7 @@ def _probe(row: dict[str, Any]) -> dict[str, Any] | str:
     if "file" not in row:
         return {}
     path = str(row["file"].absolute())
-    if _shown(path) != path:
+    if shown(path) != path:
         return "its name is not UTF-8: rename it"
     try:
         sha256, size = probe(row["file"])

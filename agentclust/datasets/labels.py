@@ -72,3 +72,29 @@ def _by_name(ids: Sequence[str], files: Sequence[str]) -> dict[str, str | None]:
                 owner[end] = sample_id if owner.get(end, sample_id) == sample_id else None
     owner.update((sample_id, sample_id) for sample_id in ids)
     return owner
+
+
+def label_list(file: Path) -> dict[str, str]:
+    """The label of each image by its name, from a file that labels one axis.
+
+    Args:
+        file: CSV with a head, the name first and then the label; or text with a line an image: its
+            name, a space, its label.
+
+    Raises:
+        InputError: The file cannot be read, or gives one image two labels.
+    """
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as stream:
+            if file.suffix.lower() == ".csv":
+                pairs = [(row[0], row[1]) for row in list(csv.reader(stream))[1:] if len(row) > 1]
+            else:
+                pairs = [line.strip().partition(" ")[::2] for line in stream if line.strip()]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(file, f"cannot be read ({error})", "pass a file of labels") from None
+    found: dict[str, str] = {}
+    for name, label in pairs:
+        if found.setdefault(name, label.strip()) != label.strip():
+            why = f"gives {name!r} two labels, {found[name]!r} and {label.strip()!r}"
+            raise InputError(file, why, "keep one line an image")
+    return found

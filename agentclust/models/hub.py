@@ -7,7 +7,6 @@ address is ``$HF_ENDPOINT``, a token for gated repositories ``$HF_TOKEN``.
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,12 +14,10 @@ from urllib.parse import quote
 
 import httpx
 
+from agentclust import downloads
 from agentclust.errors import ModelError
 
-CHUNK = 1 << 20
 SOON = httpx.Timeout(10.0, connect=5.0)
-TRIES = 5  # connections in a row that brought nothing
-LATER = {429, 500, 502, 503, 504}  # another try may well be answered
 
 
 class Remote(NamedTuple):
@@ -85,35 +82,13 @@ def download(
         ModelError: The hub refuses, or the connection broke too often; `part` is kept.
         OSError: `part` cannot be written.
     """
-    failures, have = 0, _size(part)
-    with _client() as client:
-        while have < remote.size:
-            problem: Exception = httpx.ReadError("it ends too early")
-            try:
-                _read_on(client, remote.address, part, have, watch)
-            except (httpx.HTTPError, httpx.InvalidURL) as error:
-                problem = error
-            before, have = have, _size(part)
-            failures = 0 if have > before else failures + 1
-            if failures == TRIES or not _passing(problem):
-                raise _fault(remote.repo, problem)
-            if have < remote.size:
-                time.sleep(pause * 2 ** max(0, failures - 1))
-
-
-def _read_on(
-    client: httpx.Client, url: str, part: Path, have: int, watch: Callable[[int], object]
-) -> None:
-    """One connection: write from byte `have` on until it ends."""
-    with client.stream("GET", url, headers={"Range": f"bytes={have}-"} if have else {}) as response:
-        response.raise_for_status()
-        # a server that does not know ranges sends the whole file again
-        with part.open(
-            "ab" if response.status_code == httpx.codes.PARTIAL_CONTENT else "wb"
-        ) as out:
-            for chunk in response.iter_raw(CHUNK):
-                out.write(chunk)
-                watch(out.tell())
+    try:
+        with _client() as client:
+            downloads.append(
+                client, remote.address, part, lambda done, _: watch(done), remote.size, pause
+            )
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise _fault(remote.repo, error) from None
 
 
 def _client() -> httpx.Client:
@@ -127,14 +102,6 @@ def _client() -> httpx.Client:
 def _remote(repo: str, commit: str, sibling: dict[str, Any]) -> Remote:
     digest = sibling["lfs"]["sha256"] if sibling.get("lfs") else sibling["blobId"]
     return Remote(repo, commit, str(sibling["rfilename"]), int(sibling["size"]), str(digest))
-
-
-def _size(part: Path) -> int:
-    return part.stat().st_size if part.exists() else 0
-
-
-def _passing(error: Exception) -> bool:
-    return not isinstance(error, httpx.HTTPStatusError) or error.response.status_code in LATER
 
 
 def _fault(repo: str, error: Exception) -> ModelError:

@@ -3,6 +3,7 @@ import random
 import pytest
 from hub_stub import COMMIT, HubStub
 
+from agentclust import downloads
 from agentclust.errors import ModelError
 from agentclust.models import hub
 
@@ -84,7 +85,7 @@ def test_a_refusal_is_one_line(stub, tmp_path, status, said, where):
         get(tmp_path / "part")
     # a refusal that will not pass is not asked for again
     asked = [path for path, _ in stub.asked if path.startswith(where)]
-    assert len(asked) == (hub.TRIES if (status, where) == (500, "/owner") else 1)
+    assert len(asked) == (downloads.TRIES if (status, where) == (500, "/owner") else 1)
 
 
 def test_no_hub_at_all(stub, tmp_path, monkeypatch):

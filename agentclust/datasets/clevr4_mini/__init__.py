@@ -11,25 +11,25 @@ from __future__ import annotations
 
 import csv
 import json
-import os
-import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from agentclust.datasets.clevr4_mini.drawing import COLORS, SHAPES, TEXTURES, draw
+from agentclust.datasets.writing import ABOUT, FORMAT, staged
 from agentclust.errors import InputError
+from agentclust.journal import write_json
 
 DRAWING = 1  # rises when the same n and seed give other pictures
 
 
 def prepare(root: Path, n: int = 80, seed: int = 0) -> Path:
-    """Draw the dataset into `root`, or take the one that is already there.
+    """Pictures drawn here, by texture, shape, colour and count.
 
-    ``root/images`` is the folder to cluster; ``root/labels.csv`` holds the true labels, its column
-    ``file`` relative to ``root/images``.
+    They are drawn into `root`, or those that are already there are taken. ``root/images`` is the
+    folder to cluster, ``root/all.csv`` its manifest; ``root/labels.csv`` holds the true labels, its
+    column ``file`` relative to ``root/images``.
 
     Args:
         root: The folder to make; absent, empty, or prepared before with the same `n` and `seed`.
@@ -54,6 +54,8 @@ def prepare(root: Path, n: int = 80, seed: int = 0) -> Path:
             if not _is_prepared(root, made_by, annotations):
                 why = f"holds something other than clevr4-mini with n={n} and seed={seed}"
                 raise InputError(root, why, "name another folder, or remove this one")
+            if not (root / ABOUT).exists():  # made by an earlier version
+                _describe(root, annotations)
         else:
             _write(root, made_by, annotations, seed)
     except OSError as error:
@@ -95,11 +97,7 @@ def _write(
     root: Path, made_by: dict[str, Any], annotations: dict[str, dict[str, Any]], seed: int
 ) -> None:
     """Everything into a hidden folder beside `root`, which takes its name when all is there."""
-    root = root.resolve()
-    root.parent.mkdir(parents=True, exist_ok=True)
-    part = Path(tempfile.mkdtemp(prefix=f".{root.name}.", suffix=".part", dir=root.parent))
-    try:
-        part.chmod(0o755)
+    with staged(root) as part:
         (part / "images").mkdir()
         for i, (name, label) in enumerate(annotations.items()):
             what = label["shape"], label["color"], label["texture"], label["count"]
@@ -108,9 +106,28 @@ def _write(
         _write_labels(part / "labels.csv", annotations)
         for name, content in [("clevr_4_annots", annotations), ("made_by", made_by)]:
             (part / f"{name}.json").write_text(json.dumps(content, indent=1) + "\n", "utf-8")
-        os.replace(part, root)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+        _describe(part, annotations)
+
+
+def _describe(root: Path, annotations: dict[str, dict[str, Any]]) -> None:
+    """The manifest, and what `datasets show` tells."""
+    with (root / "all.csv").open("w", encoding="utf-8", newline="") as stream:
+        rows = csv.writer(stream)
+        rows.writerow(["id", "file"])
+        rows.writerows([f"{name}.png", f"images/{name}.png"] for name in annotations)
+    about = {
+        "format": FORMAT,
+        "name": "clevr4-mini",
+        "about": "pictures drawn here, by texture, shape, colour and count",
+        "default": "all",
+        "splits": {"all": len(annotations)},
+        "manifests": {"all": len(annotations)},
+        "axes": ["texture", "shape", "colour", "count"],
+        "smallest": [256, 256],
+        "largest": [256, 256],
+        "left_out": 0,
+    }
+    write_json(root / ABOUT, about)
 
 
 def _write_labels(file: Path, annotations: dict[str, dict[str, Any]]) -> None:
