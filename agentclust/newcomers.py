@@ -58,7 +58,8 @@ def place(work: Work) -> None:
             caption(work)
         known = {row["id"]: row for row in whole_rows(folder / base / "assignments.jsonl")}
         captions = {row["id"]: row for row in whole_rows(folder / base / "captions.jsonl")}
-        embedded.place(work, read_samples(folder)[0], captions, known)
+        fitted = folder / base / embedded.FITTED
+        embedded.place(work, read_samples(folder)[0], captions, known, fitted)
     score(work)
     rows = edits.log(work)
     grouping = edits.edited(work)

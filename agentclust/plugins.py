@@ -28,7 +28,11 @@ BUILT_IN: Mapping[str, Mapping[str, tuple[str, str]]] = {
     },
     "clusterers": {
         "consensus": ("agentclust.clusterers.consensus:Consensus", ""),
+        "agglomerative": ("sklearn.cluster:AgglomerativeClustering", ""),
+        "hdbscan": ("sklearn.cluster:HDBSCAN", ""),
         "kmeans": ("agentclust.clusterers.kmeans:KMeans", ""),
+        "spectral": ("sklearn.cluster:SpectralClustering", ""),
+        "temi": ("agentclust.clusterers.temi:TEMI", "builtin"),
         "ward": ("agentclust.clusterers.ward:Ward", ""),
     },
     "datasets": {
