@@ -31,6 +31,7 @@ BUILT_IN: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "agglomerative": ("sklearn.cluster:AgglomerativeClustering", ""),
         "hdbscan": ("sklearn.cluster:HDBSCAN", ""),
         "kmeans": ("agentclust.clusterers.kmeans:KMeans", ""),
+        "scan": ("agentclust.clusterers.scan:SCAN", "builtin"),
         "spectral": ("sklearn.cluster:SpectralClustering", ""),
         "temi": ("agentclust.clusterers.temi:TEMI", "builtin"),
         "ward": ("agentclust.clusterers.ward:Ward", ""),

@@ -28,7 +28,7 @@ from agentclust.errors import InputError
     "--method",
     metavar="NAME",
     help="agent looks at what it got and mends it, ictc does each step once; "
-    "agglomerative, consensus, hdbscan, kmeans, spectral, temi, ward and package.module:Class "
+    "agglomerative, consensus, hdbscan, kmeans, scan, spectral, temi, ward and package.module:Class "
     "cluster embeddings.  [default: agent]",
 )
 @click.option(

@@ -9,7 +9,7 @@ from sklearn.metrics import adjusted_mutual_info_score
 from agentclust.clusterers.centred import Labels, silhouettes
 
 NEAREST = 5  # neighbours whose clusters are compared with a row's own
-FAR_LESS = 0.75  # of k-means' silhouette: k-means seeks it, so that a little less means nothing
+FAR_LESS = 0.85  # of k-means' silhouette: k-means seeks it, so that a little less means nothing
 
 
 def doubts(

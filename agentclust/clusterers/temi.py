@@ -7,17 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-import numpy as np
 import torch
 from torch.nn import functional
 
-from agentclust.clusterers.trained import Trained
+from agentclust.clusterers.trained import Trained, paced
 from agentclust.clusterers.training import Plan, Progress, Training, Weights
 
 SPREAD = 0.02  # standard deviation of fresh weights
 SHARES_KEPT = 0.9  # of the running shares of the clusters, at each step
-WEIGHT_DECAY = 1e-4
-REFERENCE = 256  # batch size that a learning rate is given for
 
 
 @dataclass(frozen=True)
@@ -188,20 +185,4 @@ class TEMI(Trained):
         )
 
     def _plan(self, n_rows: int) -> Plan:
-        batch = min(self.batch_size, n_rows)
-        steps = self.epochs * (n_rows // batch)
-        rate, momentum = self.learning_rate, self.momentum
-        if rate == "auto":
-            rate = float(np.clip(4 / steps, 1e-4, 1e-2))
-        if momentum == "auto":
-            momentum = float(np.clip(1 - 20 / steps, 0.95, 0.996))
-        return Plan(
-            epochs=self.epochs,
-            batch_size=batch,
-            learning_rate=rate * batch / REFERENCE,
-            warmup=self.warmup,
-            weight_decay=WEIGHT_DECAY,
-            momentum=momentum,
-            patience=self.patience,
-            tolerance=self.tolerance,
-        )
+        return paced(self, n_rows, self.momentum)

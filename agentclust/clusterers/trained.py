@@ -38,6 +38,9 @@ from agentclust.clusterers.training import (
 from agentclust.errors import InputError
 from agentclust.threads import one_thread
 
+WEIGHT_DECAY = 1e-4
+REFERENCE = 256  # batch size that a learning rate is given for
+
 Rows = NDArray[np.float32]
 
 
@@ -53,6 +56,12 @@ class Trained(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     n_clusters: int | Literal["auto"]
     n_neighbors: int
     n_components: float
+    learning_rate: float | Literal["auto"]
+    epochs: int
+    warmup: int
+    batch_size: int
+    patience: int
+    tolerance: float
     compare: bool
     checkpoint: str | os.PathLike[str] | None
     progress: Progress | None
@@ -181,3 +190,30 @@ class Trained(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         self.n_clusters_ = len(self.used_)
         if self.n_clusters_ < n_asked:
             self.doubts_.append(f"only {self.n_clusters_} of {n_asked} clusters have members")
+
+
+def paced(model: Trained, n_rows: int, momentum: float | Literal["auto"]) -> Plan:
+    """The plan for so many rows: few rows make few steps, which then have to be larger.
+
+    Args:
+        model: Whose settings hold.
+        n_rows: Rows to train on.
+        momentum: Of the teacher, 0 for none; ``"auto"`` by the number of steps.
+    """
+    batch = min(model.batch_size, n_rows)
+    steps = model.epochs * (n_rows // batch)
+    rate = model.learning_rate
+    if rate == "auto":
+        rate = float(np.clip(4 / steps, 1e-4, 1e-2))
+    if momentum == "auto":
+        momentum = float(np.clip(1 - 20 / steps, 0.95, 0.996))
+    return Plan(
+        epochs=model.epochs,
+        batch_size=batch,
+        learning_rate=rate * batch / REFERENCE,
+        warmup=model.warmup,
+        weight_decay=WEIGHT_DECAY,
+        momentum=momentum,
+        patience=model.patience,
+        tolerance=model.tolerance,
+    )
