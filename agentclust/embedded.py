@@ -5,6 +5,7 @@ It is a method of its own (``--method kmeans``) and what the agent falls back to
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -70,7 +71,10 @@ def _fitted(work: Work, name: str, found: Embedded) -> Any:
         model = load_clusterer(name, work.run.n_clusters, config.seed, config.clusterer_settings,
                                checkpoint=checkpoint, progress=progress)  # fmt: skip
         try:
-            model.fit(vectors)
+            with warnings.catch_warnings():
+                # what a library will do in its next version helps nobody here
+                warnings.simplefilter("ignore", FutureWarning)
+                model.fit(vectors)
         except AgentclustError:
             raise
         except Exception as error:  # the code of others raises anything

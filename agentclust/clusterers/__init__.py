@@ -62,4 +62,6 @@ def load_clusterer(
         raise InputError(name, why, todo) from error
     if not (hasattr(clusterer, "fit") and hasattr(clusterer, "get_params")):
         raise InputError(name, f"is a {type(clusterer).__name__}, no clusterer", todo)
+    if hasattr(clusterer, "check_settings"):
+        clusterer.check_settings()
     return clusterer

@@ -1,4 +1,4 @@
-"""SCAN on fixed vectors: heads that give near rows the same cluster, and every cluster its share."""
+"""SCAN on fixed vectors: near rows get the same cluster, and every cluster its share."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from torch.nn import functional
 from agentclust.clusterers.selflabel import self_labelled
 from agentclust.clusterers.trained import Trained, paced
 from agentclust.clusterers.training import Objective, Plan, Progress, Training, Weights
+
+TINY = 1e-12  # a share whose logarithm is still a number
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class SemanticClustering:
         known = self.logits(training.student, rows).log_softmax(dim=-1)
         same = torch.logsumexp(known[:, left] + known[:, right], dim=-1).mean(dim=1)
         shares = known[:, left].exp().mean(dim=1)
-        entropy = torch.special.entr(shares).sum(dim=1)
+        entropy = -(shares * shares.clamp(min=TINY).log()).sum(dim=1)
         return -same - self.entropy_weight * entropy
 
 

@@ -1,4 +1,4 @@
-"""SCAN's last step: a head learns from the rows that it is sure of, and is kept unless it collapses.
+"""SCAN's last step: a head learns from the rows that it is sure of, unless clusters collapse.
 
 It knows nothing of how the head was trained before.
 """

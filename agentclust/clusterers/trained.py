@@ -24,6 +24,7 @@ from agentclust.clusterers.centred import Labels, a_number
 from agentclust.clusterers.doubts import doubts
 from agentclust.clusterers.kmeans import KMeans
 from agentclust.clusterers.neighbours import neighbours
+from agentclust.clusterers.ranges import check_ranges
 from agentclust.clusterers.training import (
     Checkpoint,
     Objective,
@@ -68,6 +69,14 @@ class Trained(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     random_state: Any
     kept: ClassVar[tuple[str, ...]] = ("mean_", "components_", "used_")
 
+    def check_settings(self) -> None:
+        """Look whether each setting is a number that means something.
+
+        Raises:
+            InputError: One is not.
+        """
+        check_ranges(self.get_params())
+
     @abstractmethod
     def _objective(self) -> Objective:
         """The loss and the network."""
@@ -90,10 +99,11 @@ class Trained(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             y: Not used.
 
         Raises:
-            InputError: `n_clusters` is no number of clusters, the rows are all zero or all the
-                same, or the checkpoint is damaged or of other vectors or settings.
+            InputError: A setting is out of its range, the rows are all zero or all the same, or the
+                checkpoint is damaged or of other vectors or settings.
             DiskError: The checkpoint cannot be written.
         """
+        self.check_settings()
         unit = normalize(validate_data(self, X, dtype=np.float32, ensure_min_samples=2))
         known = unit.any(axis=1)
         rows = np.ascontiguousarray(unit[known])

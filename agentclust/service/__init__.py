@@ -2,7 +2,7 @@
 
 from agentclust.grid import read_grid
 from agentclust.service.batching import plan, run_batch
-from agentclust.service.evaluating import evaluate
+from agentclust.service.evaluating import evaluate, probe
 from agentclust.service.folders import beside, free_folder, runs_in
 from agentclust.service.running import METHODS, Person, assign, resume, start
 from agentclust.service.talking import default_llm, session, suggest
@@ -16,6 +16,7 @@ __all__ = [
     "evaluate",
     "free_folder",
     "plan",
+    "probe",
     "read_grid",
     "resume",
     "run_batch",
