@@ -2,8 +2,8 @@
 
 Imports run downward: ``cli | chat`` → ``service`` → ``sessions | agent`` → ``tools`` → ``edits |
 attempts | judging | embedded`` → ``ictc | paper`` → ``sparing | naming`` → ``focusing`` →
-``models | captioners | embedders | clusterers | datasets | metrics | scores | report`` → ``run |
-cache`` → ``config | prompts`` → ``types`` → ``errors``. Only ``agent`` imports LangGraph.
+``models | captioners | embedders | clusterers | datasets | metrics | probes | scores | report`` →
+``run | cache`` → ``config | prompts`` → ``types`` → ``errors``. Only ``agent`` imports LangGraph.
 """
 
 from __future__ import annotations

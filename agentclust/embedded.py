@@ -5,7 +5,9 @@ It is a method of its own (``--method kmeans``) and what the agent falls back to
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,13 +15,15 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from agentclust import ictc, speaking
 from agentclust.clusterers import load_clusterer
+from agentclust.clusterers.saved import can_be_saved, load, save
 from agentclust.embedders import Vectors, default_embedder, embed_cached, load_embedder
-from agentclust.embedding import WORDS, Embedded, by_criterion, of_texts
-from agentclust.errors import RunError
+from agentclust.embedding import WORDS, Embedded, by_criterion, embed, of_texts
+from agentclust.errors import AgentclustError, RunError
 from agentclust.types import Sample
 from agentclust.work import Work
 
 NEIGHBOURS = 10
+FITTED = "clusterer.npz"  # of an attempt: what `assign` places new images by
 
 
 def cluster(work: Work, clusterer: str, found: Embedded) -> None:
@@ -31,10 +35,11 @@ def cluster(work: Work, clusterer: str, found: Embedded) -> None:
         found: What to cluster.
 
     Raises:
-        InputError: The clusterer cannot be used.
+        InputError: The clusterer cannot be used, or the vectors tell nothing apart.
+        RunError: The vectors hold NaN, or the clusterer fails on them.
     """
-    model = load_clusterer(clusterer, work.run.n_clusters, work.run.config.seed)
-    labels = np.asarray(model.fit(_focused(work, found)).labels_, dtype=np.int64)
+    model = _fitted(work, clusterer, found)
+    labels = np.asarray(model.labels_, dtype=np.int64)
     confidences = np.asarray(getattr(model, "probabilities_", (labels >= 0).astype(float)))
     names, named_by = speaking.names(work, found.samples, found.vectors, labels)
     source = f"{clusterer} on {found.by} embeddings of {WORDS[found.of]}, named by {named_by}"
@@ -51,6 +56,37 @@ def cluster(work: Work, clusterer: str, found: Embedded) -> None:
             reason = reason if group < 0 else ""
             rows.append(ictc.assignment(sample.id, group, names, confidence, "embedding", reason))
             advance()
+
+
+def _fitted(work: Work, name: str, found: Embedded) -> Any:
+    """The clusterer, fitted; a run that was killed while it trained goes on from there."""
+    broken = int((~np.isfinite(found.vectors).all(axis=1)).sum())
+    if broken:
+        why = f"{broken} of {len(found.vectors)} vectors hold NaN or infinity"
+        raise RunError(found.by, why, "choose another --embedder")
+    vectors = _focused(work, found)
+    checkpoint = work.run.attempt / "checkpoint.npz"
+    config = work.run.config
+    with work.reporter.counted("train") as progress:
+        model = load_clusterer(name, work.run.n_clusters, config.seed, config.clusterer_settings,
+                               checkpoint=checkpoint, progress=progress)  # fmt: skip
+        try:
+            with warnings.catch_warnings():
+                # what a library will do in its next version helps nobody here
+                warnings.simplefilter("ignore", FutureWarning)
+                model.fit(vectors)
+        except AgentclustError:
+            raise
+        except Exception as error:  # the code of others raises anything
+            why = f"fails on these vectors ({type(error).__name__}: {error})"
+            raise RunError(name, why, "try other settings, or another --method") from error
+    for doubt in getattr(model, "doubts_", ()):
+        work.run.note(doubt)
+    embedder = load_embedder(found.by)
+    if can_be_saved(model) and vectors is found.vectors and not embedder.fitted:
+        save(model, name, work.run.attempt / FITTED, by=found.by, identity=embedder.identity)
+    checkpoint.unlink(missing_ok=True)
+    return model
 
 
 def _focused(work: Work, found: Embedded) -> Vectors:
@@ -96,19 +132,24 @@ def place(
     before: Sequence[Sample],
     captions: Mapping[str, Mapping[str, Any]],
     known: Mapping[str, Mapping[str, Any]],
+    fitted: Path,
 ) -> None:
-    """Assign new samples by the nearest of those that another run has assigned by embeddings.
+    """Assign new samples as another run's embeddings were: by its clusterer, or their neighbours.
 
     Args:
         work: The run of the new samples; its current attempt gets the rows.
         before: The samples of the other run.
         captions: Its captions by sample id.
         known: Its assignments by sample id.
+        fitted: The file of its clusterer, if it has one: that then decides.
 
     Raises:
+        InputError: The file of the clusterer is damaged.
         RunError: One of the two has no captions, or no images, where the other has them.
     """
     names: list[str] = work.run.read("clusters.json")["names"]
+    if fitted.exists() and _predicted(work, fitted, names):
+        return
     old = [s for s in before if known.get(s.id, {"cluster": -1})["cluster"] >= 0]
     own = work.run.step_rows("captions").known
     if all(s.id in captions for s in old) and all(s.id in own for s in work.samples):
@@ -126,6 +167,30 @@ def place(
     new = {s.id: vectors[len(old) + index] for index, s in enumerate(work.samples)}
     groups = [int(known[s.id]["cluster"]) for s in old]
     _by_neighbours(work, work.samples, names, vectors[: len(old)], groups, new)
+
+
+def _predicted(work: Work, fitted: Path, names: Sequence[str]) -> bool:
+    """Assign all samples by a fitted clusterer; False where its vectors cannot be made here."""
+    model, about = load(fitted)
+    embedder = load_embedder(about["by"])
+    captions = work.run.step_rows("captions").known
+    there = [s.file if embedder.of == "image" else s.id in captions for s in work.samples]
+    if embedder.identity != about["identity"] or not all(there):
+        return False
+    found = embed(work, embedder.of)
+    shares = {
+        s.id: p for s, p in zip(found.samples, model.predict_proba(found.vectors), strict=True)
+    }
+    rows = work.run.step_rows("assignments")
+    for sample in work.samples:
+        own = shares.get(sample.id)
+        if own is None or not own.any():
+            reason = "nothing of it could be embedded"
+            rows.append(ictc.assignment(sample.id, -1, names, 0.0, "", reason))
+            continue
+        best = int(np.argmax(own))
+        rows.append(ictc.assignment(sample.id, best, names, float(own[best]), "embedding"))
+    return True
 
 
 def _by_neighbours(

@@ -54,11 +54,13 @@ def place(work: Work) -> None:
         for tool in (caption, label, assign):
             work.reporter.say(f"{work.run.criterion} · {tool.__name__}: {tool(work)}")
     else:
-        if not any(s.raw_label for s in work.samples):
-            caption(work)
         known = {row["id"]: row for row in whole_rows(folder / base / "assignments.jsonl")}
         captions = {row["id"]: row for row in whole_rows(folder / base / "captions.jsonl")}
-        embedded.place(work, read_samples(folder)[0], captions, known)
+        # what was grouped by its looks alone needs no words
+        if captions and not any(s.raw_label for s in work.samples):
+            caption(work)
+        fitted = folder / base / embedded.FITTED
+        embedded.place(work, read_samples(folder)[0], captions, known, fitted)
     score(work)
     rows = edits.log(work)
     grouping = edits.edited(work)

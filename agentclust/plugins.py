@@ -28,7 +28,12 @@ BUILT_IN: Mapping[str, Mapping[str, tuple[str, str]]] = {
     },
     "clusterers": {
         "consensus": ("agentclust.clusterers.consensus:Consensus", ""),
+        "agglomerative": ("sklearn.cluster:AgglomerativeClustering", ""),
+        "hdbscan": ("sklearn.cluster:HDBSCAN", ""),
         "kmeans": ("agentclust.clusterers.kmeans:KMeans", ""),
+        "scan": ("agentclust.clusterers.scan:SCAN", "builtin"),
+        "spectral": ("sklearn.cluster:SpectralClustering", ""),
+        "temi": ("agentclust.clusterers.temi:TEMI", "builtin"),
         "ward": ("agentclust.clusterers.ward:Ward", ""),
     },
     "exporters": {

@@ -128,3 +128,26 @@ def manifest(file: Path, captions: Sequence[str]) -> Path:
     rows = [{"id": f"id{number}", "caption": text} for number, text in enumerate(captions)]
     file.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
     return file
+
+
+class MeanColour:
+    """An embedder of images: how red, green and blue a picture is on the whole."""
+
+    of = "image"
+    fitted = False
+    identity = "mean-colour-1"
+
+    def embed(self, items: Sequence[Path]) -> Any:
+        import numpy as np
+
+        rows = np.array([np.asarray(read_image(path)).mean(axis=(0, 1)) for path in items])
+        return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+
+
+class Broken(MeanColour):
+    """One whose vectors hold no numbers."""
+
+    identity = "broken-1"
+
+    def embed(self, items: Sequence[Path]) -> Any:
+        return super().embed(items) * float("nan")

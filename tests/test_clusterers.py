@@ -179,7 +179,10 @@ def test_a_class_of_others_is_given_what_it_takes(name, taken):
 @pytest.mark.parametrize(
     ("name", "line"),
     [
-        ("kmean", "unknown clusterer; did you mean 'kmeans'? available: consensus, kmeans, ward"),
+        (
+            "kmean",
+            "unknown clusterer; did you mean 'kmeans'? available: agglomerative, consensus, ",
+        ),
         ("agentclust.errors:MissingExtra", "cannot be built (TypeError: "),
         ("agentclust.cache:home", "is a PosixPath, no clusterer"),
         ("agentclust.cache:no_such", "cannot be loaded (AttributeError: "),

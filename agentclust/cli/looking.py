@@ -35,12 +35,19 @@ def show(run: Path, as_json: bool) -> None:
     help="CSV: id or file, then a column an axis.",
 )
 @click.option("--axis", metavar="COLUMN", help="Which column holds the true labels.")
+@click.option(
+    "--probe",
+    is_flag=True,
+    help="Add what a classifier that learns the true labels makes of the same embeddings.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def evaluate(run: Path, labels: Path, axis: str | None, as_json: bool) -> None:
+def evaluate(run: Path, labels: Path, axis: str | None, probe: bool, as_json: bool) -> None:
     """Compare RUN with true labels: ACC, NMI, ARI."""
     from agentclust import service
 
-    scores = service.evaluate(run, labels, axis).summary()
+    scores: dict[str, float] = dict(service.evaluate(run, labels, axis).summary())
+    if probe:
+        scores |= service.probe(run, labels, axis)
     if as_json:
         click.echo(json.dumps(scores))
         return

@@ -27,8 +27,9 @@ from agentclust.errors import InputError
 @click.option(
     "--method",
     metavar="NAME",
-    help="agent looks at what it got and mends it, ictc does each step once; consensus, kmeans "
-    "and ward cluster embeddings.  [default: agent]",
+    help="agent looks at what it got and mends it, ictc does each step once; agglomerative, "
+    "consensus, hdbscan, kmeans, scan, spectral, temi, ward and package.module:Class cluster "
+    "embeddings.  [default: agent]",
 )
 @click.option(
     "--vlm",

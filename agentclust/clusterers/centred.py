@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -35,6 +35,7 @@ class Centred(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     max_clusters: int
     temperature: float
     random_state: Any
+    kept: ClassVar[tuple[str, ...]] = ("centers_",)  # what predicting takes
 
     @abstractmethod
     def _partitions(self, rows: Rows, counts: Sequence[int]) -> Iterable[Labels]:
@@ -63,7 +64,8 @@ class Centred(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         self.centers_ = centers_of(rows[known], self.labels_[known])
         self.n_clusters_ = len(self.centers_)
         self.distances_ = 1 - rows @ self.centers_.T
-        self.probabilities_ = self._probabilities()
+        own = self._shares(self.distances_)[np.arange(len(rows)), self.labels_]
+        self.probabilities_ = np.where(known, own, 0.0)
         return self
 
     def predict(self, X: ArrayLike) -> Labels:
@@ -72,21 +74,33 @@ class Centred(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         rows = normalize(validate_data(self, X, dtype=np.float64, reset=False))
         return np.where(rows.any(axis=1), np.argmax(rows @ self.centers_.T, axis=1), -1)
 
+    def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
+        """Softmax of the cosines over the temperature, shape (n, k); zeros for zeros."""
+        check_is_fitted(self)
+        rows = normalize(validate_data(self, X, dtype=np.float64, reset=False))
+        shares = self._shares(1 - rows @ self.centers_.T)
+        return np.where(rows.any(axis=1, keepdims=True), shares, 0.0)
+
     def _counts(self, n_different: int) -> Sequence[int]:
         """The numbers of clusters to try, given how many different rows there are."""
-        wanted = self.n_clusters
-        if wanted == "auto":
+        if self.n_clusters == "auto":
             return range(2, min(self.max_clusters, n_different - 1) + 1) or [min(n_different, 2)]
-        if not isinstance(wanted, int | np.integer) or wanted < 1:
-            raise InputError(f"n_clusters={wanted!r}", "is no number of clusters", "give 2 or more")
-        return [min(int(wanted), n_different)]
+        return [min(a_number(self.n_clusters), n_different)]
 
-    def _probabilities(self) -> NDArray[np.float64]:
-        weights = np.exp(
-            (self.distances_.min(1, keepdims=True) - self.distances_) / self.temperature
-        )
-        own = weights[np.arange(len(weights)), self.labels_] / weights.sum(axis=1)
-        return np.where(self.labels_ >= 0, own, 0.0)
+    def _shares(self, distances: Rows) -> Rows:
+        weights = np.exp((distances.min(1, keepdims=True) - distances) / self.temperature)
+        return np.asarray(weights / weights.sum(axis=1, keepdims=True))
+
+
+def a_number(n_clusters: object) -> int:
+    """A number of clusters.
+
+    Raises:
+        InputError: It is none.
+    """
+    if not isinstance(n_clusters, int | np.integer) or n_clusters < 1:
+        raise InputError(f"n_clusters={n_clusters!r}", "is no number of clusters", "give 2 or more")
+    return int(n_clusters)
 
 
 def centers_of(rows: NDArray[np.floating], labels: Labels) -> Rows:
@@ -104,17 +118,24 @@ def best_of(rows: Rows, partitions: Sequence[Labels], random_state: Any) -> Labe
     """
     if len(partitions) == 1:
         return partitions[0]
+    scores = silhouettes(rows, partitions, random_state)
+    best, error = max(scores)
+    return partitions[next(i for i, (score, _) in enumerate(scores) if score >= best - error)]
+
+
+def silhouettes(
+    rows: NDArray[np.floating], partitions: Sequence[Labels], random_state: Any
+) -> list[tuple[float, float]]:
+    """The mean silhouette of each partition of unit rows and its standard error, as `best_of`."""
     chosen = np.arange(len(rows))
     if len(rows) > LOOKED_AT:
         chosen = check_random_state(random_state).permutation(len(rows))[:LOOKED_AT]
     distances = np.clip(1 - rows[chosen] @ rows[chosen].T, 0, None)
     np.fill_diagonal(distances, 0)
-    scores = [_silhouette(distances, labels[chosen]) for labels in partitions]
-    best, error = max(scores)
-    return partitions[next(i for i, (score, _) in enumerate(scores) if score >= best - error)]
+    return [_silhouette(distances, labels[chosen]) for labels in partitions]
 
 
-def _silhouette(distances: Rows, labels: Labels) -> tuple[float, float]:
+def _silhouette(distances: NDArray[np.floating], labels: Labels) -> tuple[float, float]:
     """Its mean over the samples, and the standard error of that."""
     if not 1 < len(np.unique(labels)) < len(labels):
         return -1.0, 0.0

@@ -3,7 +3,7 @@
 from agentclust.grid import read_grid
 from agentclust.service.batching import plan, run_batch, summed
 from agentclust.service.comparing import compare
-from agentclust.service.evaluating import evaluate
+from agentclust.service.evaluating import evaluate, probe
 from agentclust.service.exporting import export, formats, preview, undo_export
 from agentclust.service.folders import beside, free_folder, runs_in
 from agentclust.service.running import METHODS, Person, assign, resume, start
@@ -22,6 +22,7 @@ __all__ = [
     "free_folder",
     "plan",
     "preview",
+    "probe",
     "read_grid",
     "resume",
     "run_batch",

@@ -6,11 +6,19 @@ from pathlib import Path
 
 import numpy as np
 
-from agentclust import metrics
+from agentclust import embedding, metrics
+from agentclust.config import ModelConfig
 from agentclust.datasets.labels import read_labels
 from agentclust.journal import write_json
+from agentclust.opening import open_run
 from agentclust.pages import write_report
+from agentclust.probes import probes
+from agentclust.progress import Reporter
 from agentclust.record import read_clustering
+from agentclust.work import Work
+from agentclust.working import Models, asking
+
+NOBODY = ModelConfig(model="none")  # embeddings need no language model
 
 
 def evaluate(folder: Path, labels: Path, axis: str | None = None) -> metrics.External:
@@ -45,3 +53,30 @@ def _compared(folder: Path, labels: Path, axis: str | None) -> metrics.External:
         clustering.confidences[chosen],
         clustering.n_clusters,
     )
+
+
+def probe(folder: Path, labels: Path, axis: str | None = None) -> dict[str, float]:
+    """What classifiers that learn the true labels make of a run's samples: an upper bound.
+
+    They see the embeddings that ``--method kmeans`` and the like cluster, those of captions as
+    they are and not focused on the criterion. The run is left as it is.
+
+    Returns:
+        As `agentclust.probes.probes`.
+
+    Raises:
+        InputError: The labels do not fit the run or teach nothing, or the embedder cannot be used.
+        RunError: Another process works on the run.
+    """
+    with open_run(folder) as run:
+        samples = run.samples()
+        files = [str(s.file) if s.file else "" for s in samples]
+        truth = read_labels(labels, [s.id for s in samples], axis, files)
+        config = run.config.model_copy(update={"llm": NOBODY})
+        file = None if config.cache else folder / "answers.sqlite"
+        reporter = Reporter()
+        with asking(config, (), Models(reporter), None, file) as (nobody, _, answers):
+            work = Work(run, samples, nobody, None, answers, reporter)
+            found = embedding.embed(work, embedding.wanted(work))
+    chosen = [i for i, sample in enumerate(found.samples) if sample.id in truth]
+    return probes(found.vectors[chosen], [truth[found.samples[i].id] for i in chosen])
