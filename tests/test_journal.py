@@ -10,7 +10,15 @@ from pathlib import Path
 import pytest
 
 from agentclust.errors import DiskError
-from agentclust.journal import Rows, parsed_row, read_json, whole_rows, write_json
+from agentclust.journal import (
+    Column,
+    Rows,
+    known_rows,
+    parsed_row,
+    read_json,
+    whole_rows,
+    write_json,
+)
 from tests.complaints import complains
 
 
@@ -279,3 +287,45 @@ def test_json_is_never_seen_half_written(tmp_path):
     finally:
         stop.set()
         thread.join()
+
+
+# rows that stay in their file
+
+
+def test_rows_are_read_again_in_the_order_of_their_ids(tmp_path):
+    rows = Rows(tmp_path / "a.jsonl")
+    long = "x" * 5000  # longer than what is read at once
+    for number, text in enumerate(("one", long, "three")):
+        rows.append({"id": f"i{number}", "text": text})
+    assert dict(rows.known) == {row["id"]: row for row in rows.known.values()}
+    assert [row["text"] for row in rows.known.values()] == ["one", long, "three"]
+    rows.append({"id": "i0", "text": "changed"})
+    assert list(rows.known) == ["i0", "i1", "i2"]
+    assert [row["text"] for row in rows.known.values()] == ["changed", long, "three"]
+    assert [name for name, _ in rows.known.items()] == ["i0", "i1", "i2"]
+    rows.close()
+    assert rows.known["i1"]["text"] == long
+    assert "i3" not in rows.known
+    with pytest.raises(KeyError):
+        rows.known["i3"]
+    again = Rows(tmp_path / "a.jsonl")
+    again.close()
+    assert dict(again.known) == dict(rows.known)
+
+
+def test_rows_of_a_file_that_is_being_written_are_known_but_the_torn_one(tmp_path):
+    file = tmp_path / "a.jsonl"
+    assert not known_rows(file)
+    file.write_bytes(b'{"id": "a", "v": "1"}\nnot a row\n{"id": "b", "v": "2"}\n{"id": "c"')
+    known = known_rows(file)
+    assert [row["v"] for row in known.values()] == ["1", "2"]
+    assert known["b"]["v"] == "2"
+    assert dict(Column(known, "v")) == {"a": "1", "b": "2"}
+
+
+def test_rows_without_a_key_are_written_and_not_kept(tmp_path):
+    rows = Rows(tmp_path / "a.jsonl", key=None)
+    rows.append({"v": 1})
+    rows.close()
+    assert len(rows.known) == 0
+    assert (tmp_path / "a.jsonl").read_text() == '{"v": 1}\n'
