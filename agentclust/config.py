@@ -78,7 +78,13 @@ class RunConfig(_Settings):
     max_tokens: int | None = Field(None, ge=1)
     max_seconds: float | None = Field(None, gt=0)
     embedder: str | None = Field(None, description="of images or captions, instead of the default")
+    embeddings: AbsolutePath | None = Field(
+        None, description="what `agentclust embed --out` made, instead of embedding"
+    )
     clusterer: str = Field("kmeans", description="agent: what a fallback clusters embeddings with")
+    clusterer_settings: dict[str, Any] = Field(
+        {}, description="of the clusterer at work; `--set clusterer.n_init=20` sets one"
+    )
     exemplars: Literal["auto", "all"] | Annotated[int, Field(ge=2)] = Field(
         "auto", description="captions the language model is asked about; the rest by likeness"
     )
@@ -187,6 +193,8 @@ def _put(merged: dict[str, Any], key: str, value: Any) -> None:
             if field not in ModelConfig.model_fields:
                 raise unknown(f"setting of {head}", str(field), ModelConfig.model_fields)
         merged[head] = merged.get(head, {}) | fields
+    elif head == "clusterer" and rest:
+        merged["clusterer_settings"] = merged.get("clusterer_settings", {}) | {rest: value}
     elif key in RunConfig.model_fields:
         merged[key] = value
     elif key in ModelConfig.model_fields:

@@ -25,10 +25,12 @@ BUILT_IN: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "efficientnet": ("agentclust.embedders.efficientnet:build", "builtin"),
         "minilm": ("agentclust.embedders.minilm:build", "embed"),
         "tfidf": ("agentclust.embedders.tfidf:TfIdf", ""),
+        "transformers": ("agentclust.embedders.transformers:build", "transformers"),
     },
     "clusterers": {
         "consensus": ("agentclust.clusterers.consensus:Consensus", ""),
         "kmeans": ("agentclust.clusterers.kmeans:KMeans", ""),
+        "minibatch-kmeans": ("agentclust.clusterers.minibatch:MiniBatchKMeans", ""),
         "ward": ("agentclust.clusterers.ward:Ward", ""),
     },
     "datasets": {

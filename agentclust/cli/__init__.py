@@ -1,6 +1,6 @@
 """The command line. Standard output carries results, standard error progress and messages."""
 
-from agentclust.cli import batching, looking, parts, running, talking
+from agentclust.cli import batching, keeping, looking, parts, running, talking
 from agentclust.cli.root import cli, main
 
-__all__ = ["batching", "cli", "looking", "main", "parts", "running", "talking"]
+__all__ = ["batching", "cli", "keeping", "looking", "main", "parts", "running", "talking"]

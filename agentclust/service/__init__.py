@@ -4,6 +4,7 @@ from agentclust.grid import read_grid
 from agentclust.service.batching import plan, run_batch
 from agentclust.service.evaluating import evaluate
 from agentclust.service.folders import beside, free_folder, runs_in
+from agentclust.service.keeping import embed
 from agentclust.service.running import METHODS, Person, assign, resume, start
 from agentclust.service.talking import default_llm, session, suggest
 
@@ -13,6 +14,7 @@ __all__ = [
     "assign",
     "beside",
     "default_llm",
+    "embed",
     "evaluate",
     "free_folder",
     "plan",

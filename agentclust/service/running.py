@@ -22,6 +22,7 @@ from agentclust import (
     plugins,
     prompts,
 )
+from agentclust.clusterers import load_clusterer
 from agentclust.config import RunConfig, make_config
 from agentclust.errors import AgentclustError, InputError, RunError
 from agentclust.estimate import estimate
@@ -156,6 +157,9 @@ def _check(configs: Sequence[RunConfig]) -> None:
             raise plugins.unknown("method", config.method, known)
         if config.mode == "paper" and config.n_clusters == "auto":
             raise InputError("n_clusters=auto", "mode=paper needs a number", "pass --n-clusters K")
+        clusterer = config.clusterer if config.method in METHODS else config.method
+        load_clusterer(clusterer, config.n_clusters, config.seed, config.clusterer_settings)
+        embedding.given_store(config)
         if config.prompts:
             prompts.check_folder(config.prompts)
     slugs = [slug(config.criterion) for config in configs]
