@@ -82,8 +82,8 @@ class RunConfig(_Settings):
         None, description="what `agentclust embed --out` made, instead of embedding"
     )
     clusterer: str = Field("kmeans", description="agent: what a fallback clusters embeddings with")
-    clusterer_settings: dict[str, Any] = Field(
-        {}, description="of the clusterer at work; `--set clusterer.n_init=20` sets one"
+    clusterer_settings: dict[str, bool | int | float | str | None] = Field(
+        {}, description="of the method or the fallback, one by one: clusterer.beta=0.6"
     )
     exemplars: Literal["auto", "all"] | Annotated[int, Field(ge=2)] = Field(
         "auto", description="captions the language model is asked about; the rest by likeness"
@@ -194,7 +194,7 @@ def _put(merged: dict[str, Any], key: str, value: Any) -> None:
                 raise unknown(f"setting of {head}", str(field), ModelConfig.model_fields)
         merged[head] = merged.get(head, {}) | fields
     elif head == "clusterer" and rest:
-        merged["clusterer_settings"] = merged.get("clusterer_settings", {}) | {rest: value}
+        merged["clusterer_settings"] = {**merged.get("clusterer_settings", {}), rest: value}
     elif key in RunConfig.model_fields:
         merged[key] = value
     elif key in ModelConfig.model_fields:

@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from agentclust import plugins
-from agentclust.errors import AgentclustError, InputError
+from agentclust.errors import InputError
+
+OURS = ("checkpoint", "progress")  # what a run decides and no setting
 
 
 def load_clusterer(
@@ -15,41 +17,51 @@ def load_clusterer(
     n_clusters: int | Literal["auto"],
     seed: int = 0,
     settings: Mapping[str, Any] | None = None,
+    **offered: Any,
 ) -> Any:
     """The clusterer of that name, not yet fitted.
 
-    Known are ``kmeans``, ``minibatch-kmeans``, ``consensus`` and ``ward``, those of installed
-    packages (entry points ``agentclust.clusterers``), and ``package.module:Class``, such as
-    ``sklearn.cluster:HDBSCAN``.
-    A class is given `n_clusters` and `random_state` only where its ``__init__`` takes them.
+    Known are those of `agentclust.plugins`, those of installed packages (entry points
+    ``agentclust.clusterers``), and ``package.module:Class``, such as ``sklearn.cluster:Birch``.
+    A class is given `n_clusters`, `random_state` and what is `offered` only where its ``__init__``
+    takes them.
 
     Args:
         name: Which one.
-        n_clusters: How many clusters; ``"auto"`` only for a class that knows what that means.
+        n_clusters: How many clusters; ``"auto"`` only for a class whose own default that is.
         seed: The ``random_state``.
-        settings: Other parameters of its ``__init__``, by name.
+        settings: Arguments that it has to take.
+        **offered: Arguments that it may take.
 
     Returns:
         An estimator with ``fit(vectors)`` and then ``labels_``, shape (n,), -1 for unassigned.
 
     Raises:
-        InputError: Nobody knows the name or a setting, or what is behind it is no clusterer.
+        InputError: Nobody knows the name, what is behind it is no clusterer, it needs a number of
+            clusters, or it has no such setting.
+        MissingExtra: It needs an optional dependency that is not installed.
     """
     build = plugins.find("clusterers", name)
     todo = "name a class in the manner of sklearn.cluster"
+    settings = settings or {}
     try:
         taken = inspect.signature(build).parameters
-        offered = {"n_clusters": n_clusters, "random_state": seed}
-        given = {word: value for word, value in offered.items() if word in taken}
-        for word in settings or {}:
-            if word not in taken or word == "n_clusters":
-                raise plugins.unknown(f"setting of {name}", word, set(taken) - {"n_clusters"})
-        clusterer = build(**given | dict(settings or {}))
-    except AgentclustError:
-        raise
+    except (TypeError, ValueError) as error:
+        raise InputError(name, f"cannot be built ({error})", todo) from error
+    for word in settings:
+        if word not in taken or word in OURS:
+            raise plugins.unknown(f"setting of {name}", word, [w for w in taken if w not in OURS])
+    if n_clusters == "auto" and "n_clusters" in taken and taken["n_clusters"].default != "auto":
+        raise InputError("n_clusters=auto", f"{name} needs a number", "pass --n-clusters K")
+    offered = {"n_clusters": n_clusters, "random_state": seed} | offered
+    try:
+        known = {word: value for word, value in offered.items() if word in taken}
+        clusterer = build(**{**known, **settings})
     except Exception as error:  # the code of others raises anything
         why = f"cannot be built ({type(error).__name__}: {error})"
         raise InputError(name, why, todo) from error
     if not (hasattr(clusterer, "fit") and hasattr(clusterer, "get_params")):
         raise InputError(name, f"is a {type(clusterer).__name__}, no clusterer", todo)
+    if hasattr(clusterer, "check_settings"):
+        clusterer.check_settings()
     return clusterer

@@ -33,7 +33,7 @@ class MiniBatchKMeans(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     k-means++ (Arthur and Vassilvitskii, SODA 2007) places the centres on a small random sample.
     Lloyd's updates move them until they settle; then the sample is doubled, keeping what it had
     (nested mini-batches: Newling and Fleuret, NeurIPS 2016, section 3), up to `sample` rows a
-    centre. The best of `n_init` such starts then sees all rows, `max_iter` times. Rows are read in
+    centre. The best of `n_init` such starts then sees all rows, `passes` times. Rows are read in
     blocks: a mapped file of half precision is never wholly in memory.
 
     Args:
@@ -45,7 +45,7 @@ class MiniBatchKMeans(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         n_components: Principal components that vectors are reduced to first; None leaves them.
         n_init: Starts.
         sample: Rows a centre in the largest sample.
-        max_iter: Updates on all rows.
+        passes: Updates on all rows.
         max_clusters: The most that ``"auto"`` tries.
         temperature: How far the scores of two centres differ where the nearer one is e times as
             likely: their cosines, or, of points, half the squared distances over the mean one.
@@ -75,7 +75,7 @@ class MiniBatchKMeans(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         n_components: int | None = None,
         n_init: int = 1,
         sample: int = 128,
-        max_iter: int = 1,
+        passes: int = 1,
         max_clusters: int = 30,
         temperature: float = 0.05,
         n_jobs: int | None = None,
@@ -87,7 +87,7 @@ class MiniBatchKMeans(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         self.n_components = n_components
         self.n_init = n_init
         self.sample = sample
-        self.max_iter = max_iter
+        self.passes = passes
         self.max_clusters = max_clusters
         self.temperature = temperature
         self.n_jobs = n_jobs
@@ -121,7 +121,7 @@ class MiniBatchKMeans(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         with threadpool_limits(1):
             starts = [self._settled(some, k, random, threads) for _ in range(self.n_init)]
             centers = min(starts, key=lambda start: start[1])[0]
-            for _ in range(self.max_iter):
+            for _ in range(self.passes):
                 centers = moved(self._source(X), centers, self.spherical, threads)[0]
             self._assign(X, centers, threads)
         return self
@@ -147,8 +147,8 @@ class MiniBatchKMeans(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         return array
 
     def _count(self, X: NDArray[Any], order: Labels) -> int:
-        for name in ("over", "n_init", "sample", "max_iter", "temperature"):
-            value, least = getattr(self, name), 0 if name in ("max_iter", "temperature") else 1
+        for name in ("over", "n_init", "sample", "passes", "temperature"):
+            value, least = getattr(self, name), 0 if name in ("passes", "temperature") else 1
             if value < least:
                 raise InputError(f"{name}={value!r}", f"is below {least}", f"give {least} or more")
         wanted = self.n_clusters

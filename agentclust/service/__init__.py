@@ -2,7 +2,7 @@
 
 from agentclust.grid import read_grid
 from agentclust.service.batching import plan, run_batch
-from agentclust.service.evaluating import evaluate
+from agentclust.service.evaluating import evaluate, evaluation
 from agentclust.service.folders import beside, free_folder, runs_in
 from agentclust.service.keeping import embed
 from agentclust.service.running import METHODS, Person, assign, resume, start
@@ -16,6 +16,7 @@ __all__ = [
     "default_llm",
     "embed",
     "evaluate",
+    "evaluation",
     "free_folder",
     "plan",
     "read_grid",

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from agentclust import metrics
+from agentclust.agreement import details
 from agentclust.datasets.labels import read_labels
-from agentclust.journal import write_json
+from agentclust.journal import read_json, write_json
 from agentclust.pages import write_report
 from agentclust.record import read_clustering
 
@@ -32,6 +34,7 @@ def evaluate(folder: Path, labels: Path, axis: str | None = None) -> metrics.Ext
             "labels": labels.name,
             "axis": axis,
             "scores": found.summary(),
+            "details": details(found.classes, found.counts, clustering.names),
             "classes": found.classes,
             "counts": found.counts.tolist(),
             "matching": {str(row): column for row, column in found.matching.items()},
@@ -39,3 +42,13 @@ def evaluate(folder: Path, labels: Path, axis: str | None = None) -> metrics.Ext
     )
     write_report(folder)
     return found
+
+
+def evaluation(folder: Path) -> dict[str, Any]:
+    """What the last comparison of a run with true labels found: its scores, and the details.
+
+    Raises:
+        InputError: The file of it cannot be read.
+    """
+    known = read_json(folder / "evaluation.json") or {}
+    return {**known.get("scores", {}), **known.get("details", {})}

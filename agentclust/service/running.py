@@ -152,13 +152,9 @@ def assign(folder: Path, images: str, out: Path, reporter: Reporter | None = Non
 
 def _check(configs: Sequence[RunConfig]) -> None:
     for config in configs:
-        known = (*METHODS, *plugins.names("clusterers"))
-        if config.method not in known:
-            raise plugins.unknown("method", config.method, known)
+        _check_clusterer(config)
         if config.mode == "paper" and config.n_clusters == "auto":
             raise InputError("n_clusters=auto", "mode=paper needs a number", "pass --n-clusters K")
-        clusterer = config.clusterer if config.method in METHODS else config.method
-        load_clusterer(clusterer, config.n_clusters, config.seed, config.clusterer_settings)
         embedding.given_store(config)
         if config.prompts:
             prompts.check_folder(config.prompts)
@@ -166,6 +162,15 @@ def _check(configs: Sequence[RunConfig]) -> None:
     twice = next((s for s in slugs if slugs.count(s) > 1), None)
     if twice:
         raise InputError(twice, "is the folder of two criteria", "word the criteria apart")
+
+
+def _check_clusterer(config: RunConfig) -> None:
+    """Whether the method, or what the agent falls back to, can be built with these settings."""
+    known = (*METHODS, *plugins.names("clusterers"))
+    if config.method not in known and ":" not in config.method:
+        raise plugins.unknown("method", config.method, known)
+    name = config.clusterer if config.method in METHODS else config.method
+    load_clusterer(name, config.n_clusters, config.seed, config.clusterer_settings)
 
 
 def _execute(
