@@ -147,8 +147,10 @@ class MiniBatchKMeans(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         return array
 
     def _count(self, X: NDArray[Any], order: Labels) -> int:
-        for name in ("over", "n_init", "sample", "passes", "temperature"):
-            value, least = getattr(self, name), 0 if name in ("passes", "temperature") else 1
+        if not self.temperature > 0:
+            raise InputError(f"temperature={self.temperature!r}", "is not above 0", "give 0.05")
+        for name in ("over", "n_init", "sample", "passes"):
+            value, least = getattr(self, name), int(name != "passes")
             if value < least:
                 raise InputError(f"{name}={value!r}", f"is below {least}", f"give {least} or more")
         wanted = self.n_clusters
