@@ -27,8 +27,8 @@ from agentclust.errors import InputError
 @click.option(
     "--method",
     metavar="NAME",
-    help="agent looks at what it got and mends it, ictc does each step once; consensus, kmeans "
-    "and ward cluster embeddings.  [default: agent]",
+    help="agent looks at what it got and mends it, ictc does each step once; consensus, kmeans, "
+    "minibatch-kmeans and ward cluster embeddings.  [default: agent]",
 )
 @click.option(
     "--vlm",
@@ -51,8 +51,8 @@ from agentclust.errors import InputError
 @click.option(
     "--embedder",
     metavar="E",
-    help="minilm or tfidf for captions, efficientnet for images, package.module:Class.  [default: "
-    "the best one installed]",
+    help="minilm or tfidf for captions, efficientnet for images, transformers:REPO or "
+    "transformers:FOLDER for either, package.module:Class.  [default: the best one installed]",
 )
 @limits
 @click.option("--prompts", type=EXISTING, metavar="DIR", help="Templates that replace ours.")
