@@ -140,7 +140,11 @@ class MiniBatchKMeans(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     def _checked(self, X: Any, reset: bool) -> NDArray[Any]:
         """X as it is where it is an array, so that a mapped file stays one."""
         kinds = [np.float32, np.float16, np.float64]
-        found = validate_data(self, X, dtype=kinds, ensure_all_finite=False, reset=reset)
+        # one row alone has no component of any variance
+        least = 2 if reset and self.n_components else 1
+        found = validate_data(
+            self, X, dtype=kinds, ensure_all_finite=False, ensure_min_samples=least, reset=reset
+        )
         array: NDArray[Any] = X if isinstance(X, np.memmap) and X.dtype in kinds else found
         for _, block in blocks(array):
             assert_all_finite(block, input_name="X")
