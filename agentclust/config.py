@@ -78,6 +78,9 @@ class RunConfig(_Settings):
     max_tokens: int | None = Field(None, ge=1)
     max_seconds: float | None = Field(None, gt=0)
     embedder: str | None = Field(None, description="of images or captions, instead of the default")
+    embeddings: AbsolutePath | None = Field(
+        None, description="what `agentclust embed --out` made, instead of embedding"
+    )
     clusterer: str = Field("kmeans", description="agent: what a fallback clusters embeddings with")
     clusterer_settings: dict[str, bool | int | float | str | None] = Field(
         {}, description="of the method or the fallback, one by one: clusterer.beta=0.6"

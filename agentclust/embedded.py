@@ -16,8 +16,8 @@ from sklearn.neighbors import KNeighborsClassifier
 from agentclust import ictc, speaking
 from agentclust.clusterers import load_clusterer
 from agentclust.clusterers.saved import can_be_saved, load, save
-from agentclust.embedders import Vectors, default_embedder, embed_cached, load_embedder
-from agentclust.embedding import WORDS, Embedded, by_criterion, embed, of_texts
+from agentclust.embedders import Vectors, default_embedder, load_embedder
+from agentclust.embedding import WORDS, Embedded, by_criterion, embed, of_images, of_texts
 from agentclust.errors import AgentclustError, RunError
 from agentclust.types import Sample
 from agentclust.work import Work
@@ -157,10 +157,9 @@ def place(
         texts += [own[s.id]["caption"] for s in work.samples]
         vectors = of_texts(work, texts)
     elif all(s.file for s in (*old, *work.samples)):
-        embedder = load_embedder(default_embedder("image"), "image")
-        both = [*old, *work.samples]
-        files = [s.file for s in both]
-        vectors = embed_cached(embedder, [s.sha256 for s in both], files, work.answers)
+        name = default_embedder("image")
+        # two stores: that of the run is there already, where it clustered images
+        vectors = np.vstack([of_images(work, name, old), of_images(work, name, work.samples)])
     else:
         why = "the samples of the run and the new ones have neither captions nor images in common"
         raise RunError("new images", why, "start a run of their own")

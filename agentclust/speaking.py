@@ -21,6 +21,7 @@ EXEMPLARS = 8  # samples that speak for a group: those nearest to its centre
 KEYWORDS = 5
 MAJORITY = 0.5  # share of a group that has one label, which then is its name
 NAME_TOKENS = 12
+SPOKEN = 200  # groups at most whose images are captioned for their names
 
 
 def names(
@@ -36,7 +37,8 @@ def names(
     """
     count = int(labels.max(initial=-1)) + 1
     nearest = [_exemplars(vectors, np.flatnonzero(labels == g)) for g in range(count)]
-    texts = [[_text(work, samples[int(i)]) for i in members] for members in nearest]
+    told = count <= SPOKEN  # captioning the images of a thousand groups takes an hour
+    texts = [[_text(work, samples[int(i)], told) for i in members] for members in nearest]
     every = [
         [_caption(work, samples[int(i)]) for i in np.flatnonzero(labels == g)] for g in range(count)
     ]
@@ -99,10 +101,10 @@ def _caption(work: Work, sample: Sample) -> str:
     return str(row["caption"]) if row else ""
 
 
-def _text(work: Work, sample: Sample) -> str:
-    """The caption of a sample, or what the built-in captioner makes of its image."""
+def _text(work: Work, sample: Sample, told: bool) -> str:
+    """The caption of a sample, or what the built-in captioner makes of its image where `told`."""
     caption = _caption(work, sample)
-    if caption or sample.file is None:
+    if caption or sample.file is None or not told:
         return caption
     try:
         captioner = load_captioner("builtin")
@@ -113,7 +115,10 @@ def _text(work: Work, sample: Sample) -> str:
 
 def _exemplars(vectors: Vectors, members: NDArray[np.int64]) -> NDArray[np.int64]:
     """The members nearest to the centre of their group."""
-    nearness = vectors[members] @ vectors[members].mean(axis=0) if len(members) else members
+    if not len(members):
+        return members
+    rows = np.asarray(vectors[members], dtype=np.float32)
+    nearness = rows @ rows.mean(axis=0)
     return members[np.argsort(-nearness, kind="stable")[:EXEMPLARS]]
 
 

@@ -1,6 +1,17 @@
 """The command line. Standard output carries results, standard error progress and messages."""
 
-from agentclust.cli import batching, data, exporting, looking, parts, running, talking
+from agentclust.cli import batching, data, exporting, keeping, looking, parts, running, talking
 from agentclust.cli.root import cli, main
 
-__all__ = ["batching", "cli", "data", "exporting", "looking", "main", "parts", "running", "talking"]
+__all__ = [
+    "batching",
+    "cli",
+    "data",
+    "exporting",
+    "keeping",
+    "looking",
+    "main",
+    "parts",
+    "running",
+    "talking",
+]

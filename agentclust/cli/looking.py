@@ -42,17 +42,25 @@ def show(run: Path, as_json: bool) -> None:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def evaluate(run: Path, labels: Path, axis: str | None, probe: bool, as_json: bool) -> None:
-    """Compare RUN with true labels: ACC, NMI, ARI."""
+    """Compare RUN with true labels: ACC, NMI, ARI and more, the best and the worst clusters."""
     from agentclust import service
 
-    scores: dict[str, float] = dict(service.evaluate(run, labels, axis).summary())
+    service.evaluate(run, labels, axis)
+    scores = service.evaluation(run)
     if probe:
         scores |= service.probe(run, labels, axis)
     if as_json:
         click.echo(json.dumps(scores))
         return
     for name, value in scores.items():
-        click.echo(f"{name:12} {value:.4f}" if isinstance(value, float) else f"{name:12} {value}")
+        if isinstance(value, list):
+            click.echo(f"{name} clusters")
+            for one in value:
+                share = f"{one['share']:.0%} of {one['size']} are {one['class']!r}"
+                click.echo(f"  {one['name']}: {share}")
+        else:
+            shown = f"{value:.4f}" if isinstance(value, float) else value
+            click.echo(f"{name:15} {shown}")
 
 
 @cli.command()

@@ -70,7 +70,8 @@ def _complain(text: str) -> None:
 
 
 def _leave_interrupted() -> None:
-    _complain("interrupted: what was answered is kept; go on with: agentclust resume RUN")
+    again = "the same command" if sys.argv[1:2] == ["embed"] else "agentclust resume RUN"
+    _complain(f"interrupted: what was answered is kept; go on with: {again}")
     sys.stdout.flush()
     # threads waiting for an endpoint would hold the process until it answers
     os._exit(130)

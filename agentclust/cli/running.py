@@ -28,8 +28,8 @@ from agentclust.errors import InputError
     "--method",
     metavar="NAME",
     help="agent looks at what it got and mends it, ictc does each step once; agglomerative, "
-    "consensus, hdbscan, kmeans, scan, spectral, temi, ward and package.module:Class cluster "
-    "embeddings.  [default: agent]",
+    "consensus, hdbscan, kmeans, minibatch-kmeans, scan, spectral, temi, ward and "
+    "package.module:Class cluster embeddings.  [default: agent]",
 )
 @click.option(
     "--vlm",
@@ -52,8 +52,8 @@ from agentclust.errors import InputError
 @click.option(
     "--embedder",
     metavar="E",
-    help="minilm or tfidf for captions, efficientnet for images, package.module:Class.  [default: "
-    "the best one installed]",
+    help="minilm or tfidf for captions, efficientnet for images, transformers:REPO or "
+    "transformers:FOLDER for either, package.module:Class.  [default: the best one installed]",
 )
 @limits
 @click.option("--prompts", type=EXISTING, metavar="DIR", help="Templates that replace ours.")

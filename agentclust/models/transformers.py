@@ -24,10 +24,11 @@ from langchain_core.runnables import RunnableConfig
 from numpy.typing import NDArray
 from pydantic import PrivateAttr
 
+from agentclust.checkpoints import out_of_memory, quiet
 from agentclust.config import ModelConfig
 from agentclust.errors import AgentclustError, RequestRefused
 from agentclust.models.hf.chat_format import chat_format
-from agentclust.models.hf.checkpoint import load, out_of_memory, quiet
+from agentclust.models.hf.checkpoint import load
 from agentclust.models.hf.decoding import Admitted, Sampling, StopTexts
 from agentclust.models.hf.network import Batch, Logits, Network
 from agentclust.models.hf.tool_calls import Spelling

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from agentclust import embedding, metrics
+from agentclust.agreement import details
 from agentclust.config import ModelConfig
 from agentclust.datasets.labels import read_labels
-from agentclust.journal import write_json
+from agentclust.journal import read_json, write_json
 from agentclust.opening import open_run
 from agentclust.pages import write_report
 from agentclust.probes import probes
 from agentclust.progress import Reporter
 from agentclust.record import read_clustering
+from agentclust.types import Clustering
 from agentclust.work import Work
 from agentclust.working import Models, asking
 
@@ -27,13 +30,15 @@ def evaluate(folder: Path, labels: Path, axis: str | None = None) -> metrics.Ext
     Raises:
         InputError: The run has no result, or the labels do not fit it.
     """
-    found = _compared(folder, labels, axis)
+    clustering = read_clustering(folder)
+    found = _compared(clustering, labels, axis)
     write_json(
         folder / "evaluation.json",
         {
             "labels": labels.name,
             "axis": axis,
             "scores": found.summary(),
+            "details": details(found.classes, found.counts, clustering.names),
             "classes": found.classes,
             "counts": found.counts.tolist(),
             "matching": {str(row): column for row, column in found.matching.items()},
@@ -43,8 +48,7 @@ def evaluate(folder: Path, labels: Path, axis: str | None = None) -> metrics.Ext
     return found
 
 
-def _compared(folder: Path, labels: Path, axis: str | None) -> metrics.External:
-    clustering = read_clustering(folder)
+def _compared(clustering: Clustering, labels: Path, axis: str | None) -> metrics.External:
     truth = read_labels(labels, clustering.ids, axis, clustering.files)
     chosen = np.flatnonzero([sample_id in truth for sample_id in clustering.ids])
     return metrics.external(
@@ -80,3 +84,13 @@ def probe(folder: Path, labels: Path, axis: str | None = None) -> dict[str, floa
             found = embedding.embed(work, embedding.wanted(work))
     chosen = [i for i, sample in enumerate(found.samples) if sample.id in truth]
     return probes(found.vectors[chosen], [truth[found.samples[i].id] for i in chosen])
+
+
+def evaluation(folder: Path) -> dict[str, Any]:
+    """What the last comparison of a run with true labels found: its scores, and the details.
+
+    Raises:
+        InputError: The file of it cannot be read.
+    """
+    known = read_json(folder / "evaluation.json") or {}
+    return {**known.get("scores", {}), **known.get("details", {})}

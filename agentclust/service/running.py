@@ -156,6 +156,7 @@ def _check(configs: Sequence[RunConfig]) -> None:
         _check_clusterer(config)
         if config.mode == "paper" and config.n_clusters == "auto":
             raise InputError("n_clusters=auto", "mode=paper needs a number", "pass --n-clusters K")
+        embedding.given_store(config)
         if config.prompts:
             prompts.check_folder(config.prompts)
     slugs = [slug(config.criterion) for config in configs]

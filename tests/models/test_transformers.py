@@ -35,12 +35,12 @@ from transformers import (
 )
 from transformers.utils import is_torchvision_available
 
+from agentclust.checkpoints import out_of_memory
 from agentclust.config import ModelConfig
 from agentclust.errors import InputError, ModelError, RequestRefused
 from agentclust.models import load_model
 from agentclust.models.asking import Asker, InProcess
 from agentclust.models.hf.chat_format import PLAIN, chat_format
-from agentclust.models.hf.checkpoint import out_of_memory
 from agentclust.models.hf.decoding import Sampling
 from agentclust.models.tool_calls import MAX_NUMBER, MAX_TEXT, told
 from agentclust.types import Refusal, Reply, Request

@@ -1,0 +1,188 @@
+"""Embeddings by any encoder that transformers knows: a repository of the hub, or a folder.
+
+CLIP, SigLIP, DINOv2 and DINOv3, ConvNeXt, MAE, MSN and other image encoders; text encoders, BERT
+and its like, through sentence-transformers, which reads how their vectors are pooled.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+import threading
+from collections.abc import Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from agentclust.checkpoints import hf, loading, locate, out_of_memory, quiet
+from agentclust.embedders import Embedder, Kind, Vectors, normalized
+from agentclust.errors import InputError, MissingExtra
+from agentclust.images import read_image
+from agentclust.threads import one_thread
+
+VERSION = 1  # rises whenever a vector may change
+LESS = "a smaller model"
+
+
+class TransformersImages:
+    """What an image encoder makes of the whole picture.
+
+    That is, of CLIP and SigLIP, the vector that is compared with texts; of others the pooled
+    output where its weights are there, else the class token, else the mean over the places.
+
+    On the CPU images go through the network one by one, each on one core, several side by side;
+    on a GPU in batches, which threads decode meanwhile.
+    """
+
+    of: Kind = "image"
+    fitted = False
+    side_by_side = os.cpu_count() or 1
+
+    def __init__(self, name: str, identity: str, model: Any, processor: Any, pooled: bool) -> None:
+        self.identity = identity
+        self._name, self._model, self._processor, self._pooled = name, model, processor, pooled
+        self._device = model.device
+        self._busy = nullcontext() if self._device.type == "cpu" else threading.Lock()
+
+    def embed(self, items: Sequence[Path]) -> Vectors:
+        """Unit rows, shape (n, d).
+
+        Raises:
+            ImageProblem: An image cannot be read.
+            ModelError: The network does not fit into memory.
+        """
+        if not items:
+            return np.zeros((0, 0), dtype=np.float32)
+        images = [self._prepared(path) for path in items]
+        batches = [images] if self._device.type != "cpu" else [[image] for image in images]
+        with (
+            self._busy,
+            torch.inference_mode(),
+            one_thread(),
+            out_of_memory(self._name, LESS),
+        ):
+            found = [self._seen(torch.from_numpy(np.stack(batch))) for batch in batches]
+        return normalized(np.concatenate(found))
+
+    def _prepared(self, path: Path) -> NDArray[np.float32]:
+        values = self._processor(images=read_image(path), return_tensors="np")["pixel_values"]
+        return np.asarray(values[0], dtype=np.float32)
+
+    def _seen(self, pixels: torch.Tensor) -> NDArray[np.float32]:
+        pixels = pixels.to(self._device, self._model.dtype)
+        if hasattr(self._model, "get_image_features"):
+            found = self._model.get_image_features(pixel_values=pixels).pooler_output
+        else:
+            out = self._model(pixel_values=pixels)
+            found = getattr(out, "pooler_output", None) if self._pooled else None
+            found = _whole(self._model, out) if found is None else found
+        return np.asarray(found.flatten(1).float().cpu().numpy(), dtype=np.float32)
+
+
+def _whole(model: Any, out: Any) -> torch.Tensor:
+    """The class token, or the mean over the places where a network has none, shape (n, d)."""
+    last: torch.Tensor = out.last_hidden_state
+    if last.ndim == 4:  # channels before places, as of a convolutional network
+        return last.mean(dim=(2, 3))
+    embeddings = getattr(model, "embeddings", None)
+    return last[:, 0] if hasattr(embeddings, "cls_token") else last.mean(dim=1)
+
+
+class TransformersTexts:
+    """A text encoder, pooled as its checkpoint says, else by the mean over the tokens."""
+
+    of: Kind = "text"
+    fitted = False
+
+    def __init__(self, name: str, identity: str, network: Any) -> None:
+        self.identity, self._name, self._network = identity, name, network
+
+    def embed(self, items: Sequence[str]) -> Vectors:
+        """Unit rows, shape (n, d).
+
+        Raises:
+            ModelError: The network does not fit into memory.
+        """
+        with one_thread(), out_of_memory(self._name, LESS):
+            vectors = self._network.encode(list(items), show_progress_bar=False)
+        return normalized(np.asarray(vectors, dtype=np.float32).reshape(len(items), -1))
+
+
+def build(name: str) -> Embedder:
+    """The embedder of a hub repository or a local folder, on a GPU where there is one.
+
+    Raises:
+        InputError: There is no such checkpoint, or it lacks weights.
+        MissingExtra: It reads texts, and sentence-transformers is not installed.
+        ModelError: It is there but cannot be loaded.
+    """
+    if not sys.stderr.isatty():
+        hf.utils.logging.disable_progress_bar()
+    where, source, known = locate(name)
+    known = _bytes(Path(where)) if not source else known
+    with quiet(), loading(name), out_of_memory(name, LESS):
+        processor = _processor(where, source)
+        if processor is not None:
+            return _images(name, where, source, known, processor)
+        try:
+            from sentence_transformers import SentenceTransformer
+        except ImportError as error:
+            raise MissingExtra(name, "embed") from error
+        only = {"revision": source["revision"]} if source else {}
+        network = SentenceTransformer(
+            where, local_files_only=source.get("local_files_only", True), **only
+        )
+    return TransformersTexts(name, f"transformers-text/{VERSION} {known}", network)
+
+
+def _images(
+    name: str, where: str, source: dict[str, Any], known: str, processor: Any
+) -> TransformersImages:
+    config = hf.AutoConfig.from_pretrained(where, **source)
+    if hasattr(config, "mask_ratio"):  # MAE hides most of a picture while it is trained
+        config.mask_ratio = 0.0
+    gpu = torch.cuda.is_available()
+    model, told = hf.AutoModel.from_pretrained(
+        where,
+        config=config,
+        dtype=torch.float16 if gpu else torch.float32,
+        output_loading_info=True,
+        **source,
+    )
+    random = sorted(told["missing_keys"])  # what is not in the checkpoint
+    if any("pooler" not in key for key in random):
+        lacking = next(key for key in random if "pooler" not in key)
+        raise InputError(name, f"has no weights for {lacking}", "choose another checkpoint")
+    model.eval().to("cuda" if gpu else "cpu")
+    identity = f"transformers/{VERSION} {known}"
+    return TransformersImages(name, identity, model, processor, pooled=not random)
+
+
+def _processor(where: str, source: dict[str, Any]) -> Any | None:
+    """What prepares pictures for the network, without torchvision; None for one that reads texts.
+
+    DINOv3 has no such kind of its own: like ViT's it resizes and scales, and nothing else.
+    """
+    try:
+        about, _ = hf.ImageProcessingMixin.get_image_processor_dict(where, **source)
+    except OSError:
+        return None
+    if str(about.get("image_processor_type", "")).startswith("DINOv3"):
+        return hf.ViTImageProcessorPil.from_pretrained(where, **source)
+    return hf.AutoImageProcessor.from_pretrained(where, backend="pil", **source)
+
+
+def _bytes(folder: Path) -> str:
+    """The digest of a folder's settings and weights: vectors last longer than chats."""
+    digest = hashlib.sha256()
+    for file in sorted(folder.rglob("*")):
+        if file.suffix in (".json", ".txt", ".model", ".safetensors", ".bin"):
+            with file.open("rb") as stream:
+                sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+            digest.update(f"{file.relative_to(folder)}\0{sha256}\0".encode())
+    return digest.hexdigest()
