@@ -25,6 +25,7 @@ FEWEST = 64  # exemplars
 A_GROUP = 5  # exemplars for each group that is wanted
 GROWTH = 3.5  # exemplars grow with the square root of the set, by this
 TELLING = 0.2  # share of the labels' variance that captions have to predict, or more is asked
+CHANCE = 0.05  # share below which captions do not tell the labels at all
 ROUNDS = 3  # of exemplars, each twice the one before
 SPREAD = "likeness"  # what gave a label that the model did not give
 
@@ -125,7 +126,7 @@ def groups(work: Work) -> list[str] | None:
         return None
     samples = _captioned(work)
     found, taught, labels = _focused(work)
-    if found.explained < TELLING and len(taught) == len(samples):
+    if found.explained < CHANCE and len(taught) == len(samples):
         return None
     vectors = _vectors(work, samples)
     words = embedding.by_criterion(work, samples, vectors) if work.run.config.focus else None
