@@ -40,10 +40,10 @@ def probes(vectors: NDArray[np.float32], truth: Sequence[str], seed: int = 0) ->
         ``linear_probe`` and ``knn_probe``: shares of the rows classified rightly, 0..1.
 
     Raises:
-        InputError: There are not two classes, or none with two members.
+        InputError: There are not two classes of two members.
     """
     classes, sizes = np.unique(np.asarray(truth), return_counts=True)
-    if len(classes) < 2 or sizes.max() < 2:
+    if (sizes > 1).sum() < 2:  # each fold then has two classes to learn
         why = f"{len(classes)} classes of at most {sizes.max(initial=0)} samples"
         raise InputError("the labels", f"{why} teach a classifier nothing", "leave --probe away")
     folds = StratifiedKFold(min(FOLDS, int(sizes.max())), shuffle=True, random_state=seed)

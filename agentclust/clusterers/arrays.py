@@ -48,7 +48,8 @@ def read_arrays(file: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         InputError: The file is not there, damaged, or of another kind.
     """
     try:
-        with np.load(file, allow_pickle=False) as stored:
+        # NumPy leaves a file open that it opened itself and finds damaged
+        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
         about = json.loads(str(arrays.pop(ABOUT)))
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
