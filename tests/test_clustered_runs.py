@@ -47,7 +47,8 @@ def test_a_run_whose_groups_take_new_pictures(method, tmp_path):
     new = pictures(tmp_path / "new", "bbr")
     placed = service.assign(found.run, str(new), tmp_path / "new-run", QUIET)
     assert [groups(placed)[f"secret{i}.png"] for i in range(3)] == [of[2], of[2], of[0]]
-    rows = [json.loads(line) for line in (tmp_path / "new-run/01-colour/assignments.jsonl").open()]
+    lines = (tmp_path / "new-run/01-colour/assignments.jsonl").read_text().splitlines()
+    rows = [json.loads(line) for line in lines]
     assert all(0 < row["confidence"] <= 1 for row in rows)
     (attempt / "clusterer.npz").write_bytes(b"torn")
     with complains("clusterer.npz: cannot be read"):
