@@ -36,7 +36,7 @@ def cluster(work: Work, clusterer: str, found: Embedded) -> None:
 
     Raises:
         InputError: The clusterer cannot be used, or the vectors tell nothing apart.
-        RunError: The vectors hold NaN, or the clusterer fails on them.
+        RunError: The clusterer fails on the vectors.
     """
     model = _fitted(work, clusterer, found)
     labels = np.asarray(model.labels_, dtype=np.int64)
@@ -60,10 +60,6 @@ def cluster(work: Work, clusterer: str, found: Embedded) -> None:
 
 def _fitted(work: Work, name: str, found: Embedded) -> Any:
     """The clusterer, fitted; a run that was killed while it trained goes on from there."""
-    broken = int((~np.isfinite(found.vectors).all(axis=1)).sum())
-    if broken:
-        why = f"{broken} of {len(found.vectors)} vectors hold NaN or infinity"
-        raise RunError(found.by, why, "choose another --embedder")
     vectors = _focused(work, found)
     checkpoint = work.run.attempt / "checkpoint.npz"
     config = work.run.config
