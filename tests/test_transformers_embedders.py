@@ -139,7 +139,7 @@ def test_a_text_encoder_by_the_same_door(tmp_path):
     (tmp_path / "vocab.txt").write_text("\n".join(words))
     torch.manual_seed(0)
     BertModel(BertConfig(**TEXT | {"max_position_embeddings": 32})).save_pretrained(tmp_path)
-    BertTokenizerFast(vocab_file=str(tmp_path / "vocab.txt")).save_pretrained(tmp_path)
+    BertTokenizerFast(vocab=str(tmp_path / "vocab.txt")).save_pretrained(tmp_path)
     embedder = load_embedder(f"transformers:{tmp_path}", "text")
     vectors = embedder.embed(["a red car", "a blue bird", "a red car"])
     assert vectors.shape == (3, 32)
