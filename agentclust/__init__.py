@@ -2,7 +2,7 @@
 
 Imports run downward: ``cli | chat`` → ``service`` → ``sessions | agent`` → ``tools`` → ``edits |
 attempts | judging | embedded`` → ``ictc | paper`` → ``sparing | naming`` → ``focusing`` →
-``models | captioners | embedders | clusterers | datasets | metrics | probes | scores | report`` →
+``models | captioners | embedders | clusterers | datasets | metrics | probes | report | export`` →
 ``run | cache`` → ``config | prompts`` → ``types`` → ``errors``. Only ``agent`` imports LangGraph.
 """
 
