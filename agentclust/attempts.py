@@ -20,7 +20,7 @@ from agentclust.work import Work
 KEPT = ("captions", "labels")
 CANDIDATES = 40  # names that choosing K begins with
 GIVEN_AWAY = 0.5  # probability of another name, and over twice that of none, for a merge
-FAR_OFF = 0.6  # the number of groups asked for, of what there seem to be, or the other way round
+FAR_OFF = 0.7  # the number of groups asked for, of what there seem to be, or the other way round
 RARE = 0.02  # share of the samples below which a label is no candidate of its own
 
 
