@@ -125,12 +125,12 @@ def test_a_batch_side_by_side_survives_kills_and_a_broken_dataset(tmp_path):
 
 @pytest.mark.slow
 def test_a_large_batch_side_by_side_survives_five_kills(tmp_path):
-    kill_at_random(tmp_path, 4, 3, 5, "fake:0.01", 1.5)
+    kill_at_random(tmp_path, 4, 3, 5, "fake:0.01", 0.4)
 
 
 @pytest.mark.slow
 def test_five_kills_repeat_no_stored_call(tmp_path):
-    still, hit = kill_at_random(tmp_path, 4, 3, 5, "tests.plugged:Recording", 1.5)
+    still, hit = kill_at_random(tmp_path, 4, 3, 5, "tests.plugged:Recording", 0.4)
     asked, again = lines(still / "asked"), lines(hit / "asked")
     assert len(asked) == len(set(asked)) == stored(still)
     assert set(again) == set(asked)
