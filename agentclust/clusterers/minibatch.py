@@ -74,7 +74,7 @@ class MiniBatchKMeans(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         spherical: bool = True,
         n_components: int | None = None,
         n_init: int = 1,
-        sample: int = 32,
+        sample: int = 128,
         passes: int = 1,
         max_clusters: int = 30,
         temperature: float = 0.05,
