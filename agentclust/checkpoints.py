@@ -52,7 +52,7 @@ def _newest(name: str) -> tuple[str, bool]:
     except hub_errors.RepositoryNotFoundError:
         todo = "check the name; for a private one log in with `hf auth login`"
         raise InputError(name, "is not on the hub", todo) from None
-    except Exception as error:
+    except Exception as error:  # out of reach the hub's client raises anything, down to sockets
         cached = try_to_load_from_cache(name, "config.json")
         if isinstance(cached, str):
             return Path(cached).parent.name, True
@@ -79,7 +79,7 @@ def loading(name: str) -> Iterator[None]:
         yield
     except AgentclustError:
         raise
-    except Exception as error:
+    except Exception as error:  # damaged files and unknown architectures raise anything
         if "trust_remote_code" in str(error):
             why = "brings its own program, which is never run"
             raise InputError(name, why, "choose an architecture transformers knows") from None

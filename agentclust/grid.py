@@ -6,7 +6,7 @@ It knows nothing of running them.
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fnmatch import fnmatch
 from itertools import product
 from pathlib import Path
@@ -176,12 +176,12 @@ def read_grid(file: Path, root: Path | None = None) -> Grid:
     return grid.model_copy(update={"root": str(whole), "beside": str(beside)})
 
 
-def cells(grid: Grid, only: str = "*") -> list[Cell]:
+def cells(grid: Grid, only: Sequence[str] = ("*",)) -> list[Cell]:
     """The runs of a grid, in its order.
 
     Args:
         grid: The grid.
-        only: Pattern of the names that are wanted.
+        only: Patterns of the names that are wanted.
 
     Raises:
         InputError: A setting is wrong, a dataset has no criterion, two runs have one folder, or
@@ -193,12 +193,12 @@ def cells(grid: Grid, only: str = "*") -> list[Cell]:
         if cell.name in names:
             raise InputError(cell.name, "is the folder of two runs", "name them apart")
         names.add(cell.name)
-        wanted = fnmatch(cell.name, only) and any(fnmatch(cell.name, p) for p in grid.include)
+        wanted = all(any(fnmatch(cell.name, p) for p in some) for some in (only, grid.include))
         if wanted and not any(fnmatch(cell.name, p) for p in grid.exclude):
             found[cell.name] = cell
     if not found:
         todo = f"the names are such as {min(names)!r}"
-        raise InputError(only, "is the pattern of no run", todo)
+        raise InputError(", ".join(only), "is the pattern of no run", todo)
     return list(found.values())
 
 

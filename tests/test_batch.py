@@ -74,7 +74,7 @@ def quiet():
 
 def test_a_grid_is_run_with_one_broken_dataset_and_only_what_is_left_is_run_again(file, tmp_path):
     grid, out = read_grid(file), tmp_path / "out"
-    rows = service.run_batch(grid, out, only="shapes/*/0", reporter=quiet())
+    rows = service.run_batch(grid, out, only=["shapes/*/0"], reporter=quiet())
     assert [(r["dataset"], r["method"], r["seed"]) for r in rows] == [
         ("shapes", "default", 0),
         ("shapes", "words", 0),
@@ -120,11 +120,13 @@ def test_a_grid_is_run_with_one_broken_dataset_and_only_what_is_left_is_run_agai
 
 def test_a_run_that_was_cut_off_goes_on(file, tmp_path):
     grid, out = read_grid(file), tmp_path / "out"
-    (cell,) = cells(grid, "shapes/default/0")
+    (cell,) = cells(grid, ["shapes/default/0"])
+    several = ["shapes/default/0", "shapes/default/1"]
+    assert [one.name for one in cells(grid, several)] == several
     configs = [cell.config.model_copy(update={"max_calls": 2})]
     with pytest.raises(RunError, match="max_calls=2"):
         service.start(configs, out / cell.name, reporter=quiet())
-    (row,) = service.run_batch(grid, out, cell.name, reporter=quiet())
+    (row,) = service.run_batch(grid, out, [cell.name], reporter=quiet())
     assert (row["status"], row["acc"]) == ("done", 1.0)
 
 
@@ -134,7 +136,7 @@ def test_a_part_of_a_dataset_is_taken_evenly(file):
     kept = Shelf().take(cells(grid)[0]).samples
     assert [sample.id for sample in kept] == ["i0", "i3", "i6", "i9"]
     out = file.parent / "out"
-    costs = [service.plan(g, out, "shapes/default/0")[0].cost.calls for g in (grid, whole)]
+    costs = [service.plan(g, out, ["shapes/default/0"])[0].cost.calls for g in (grid, whole)]
     assert costs[0] < costs[1]
 
 
@@ -197,7 +199,7 @@ def test_criteria_and_models_make_runs_of_their_own(file):
 def test_what_runs_have_in_common_is_made_by_one_of_them(file, tmp_path):
     from agentclust.service.batching import _Schedule, _shared
 
-    first, second, other = cells(read_grid(file), "shapes/*")
+    first, second, other = cells(read_grid(file), ["shapes/*"])
     schedule = _Schedule(2)
     assert schedule.may_begin(first)
     schedule.running.append((first, None))

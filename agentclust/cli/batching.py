@@ -24,10 +24,12 @@ from agentclust.errors import RunError
 )
 @click.option(
     "--only",
-    default="*",
+    multiple=True,
+    default=["*"],
+    show_default=False,
     metavar="PATTERN",
     help="Runs to do, by their folders, with * : 'DATASET/CRITERION/METHOD/MODEL/SEED' as far as "
-    "the file names them.",
+    "the file names them; repeat it for several patterns.",
 )
 @click.option("--retry-failed", is_flag=True, help="Run once more what failed before.")
 @click.option(
@@ -42,7 +44,7 @@ def batch(
     file: Path,
     out: Path | None,
     root: Path | None,
-    only: str,
+    only: tuple[str, ...],
     retry_failed: bool,
     jobs: int | None,
     dry_run: bool,

@@ -85,7 +85,7 @@ def _built(name: str, build: Any) -> Embedder:
         embedder: Embedder = build()
     except AgentclustError:
         raise
-    except Exception as error:
+    except Exception as error:  # the code of others raises anything
         why = f"{type(error).__name__}: {error}"
     else:
         lacking = [needed for needed in NEEDED if not hasattr(embedder, needed)]

@@ -28,13 +28,15 @@ from agentclust.service.forecasting import Planned, Shelf, forecast, told
 MOST = 4  # runs side by side, unless told otherwise: each holds models and data of its own
 
 
-def plan(grid: Grid, out: Path, only: str = "*", retry_failed: bool = False) -> list[Planned]:
+def plan(
+    grid: Grid, out: Path, only: Sequence[str] = ("*",), retry_failed: bool = False
+) -> list[Planned]:
     """The runs of a grid that are left to do, and about what each will cost.
 
     Args:
         grid: The grid.
         out: The batch's folder, which need not be there.
-        only: Pattern of the runs that are wanted.
+        only: Patterns of the runs that are wanted.
         retry_failed: Whether what failed before is to be done.
 
     Raises:
@@ -53,7 +55,7 @@ def summed(planned: Sequence[Planned]) -> str:
 def run_batch(
     grid: Grid,
     out: Path,
-    only: str = "*",
+    only: Sequence[str] = ("*",),
     retry_failed: bool = False,
     jobs: int | None = None,
     reporter: Reporter | None = None,
@@ -63,7 +65,7 @@ def run_batch(
     Args:
         grid: The grid.
         out: Folder of the runs and of the tables.
-        only: Pattern of the runs that are wanted.
+        only: Patterns of the runs that are wanted.
         retry_failed: Run once more what failed before.
         jobs: Runs side by side, where their models are not in process.
         reporter: Where progress goes.

@@ -362,11 +362,12 @@ def test_no_weights_can_write_an_invalid_call(tmp_path, seed):
             {"Cluster": Cluster, "Stop": Stop}[call["name"]].model_validate(call["args"])
 
 
+@pytest.mark.parametrize("choice", [lambda name: {"enum": [name]}, lambda name: {"const": name}])
 @pytest.mark.parametrize("name", ['the "red" one', "a\\b", "naïve", 'a \\" b'])
-def test_a_text_to_choose_may_hold_what_json_escapes(model, name):
+def test_a_text_to_choose_may_hold_what_json_escapes(model, name, choice):
     parameters = {
         "type": "object",
-        "properties": {"group": {"type": "string", "enum": [name]}},
+        "properties": {"group": {"type": "string"} | choice(name)},
         "required": ["group"],
     }
     tool = {"name": "split", "description": "Split a group.", "parameters": parameters}

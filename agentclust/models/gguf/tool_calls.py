@@ -39,15 +39,13 @@ def grammar(tools: Sequence[Tool], *, must: bool) -> str:
     return f"{rules}\n{EITHER}"
 
 
-def _spelled(schema: Any) -> Any:
+def _spelled(schema: Any, chosen: bool = False) -> Any:
     """The schema with quotes and backslashes of texts to choose from as JSON's number escapes."""
-    if isinstance(schema, list):
-        return [_spelled(item) for item in schema]
-    if not isinstance(schema, dict):
-        return schema
-    return {
-        key: [item.translate(SPELLED) if isinstance(item, str) else item for item in value]
-        if key == "enum" and isinstance(value, list)
-        else _spelled(value)
-        for key, value in schema.items()
-    }
+    match schema:
+        case str() if chosen:
+            return schema.translate(SPELLED)
+        case list():
+            return [_spelled(item, chosen) for item in schema]
+        case dict():
+            return {key: _spelled(value, key in ("enum", "const")) for key, value in schema.items()}
+    return schema
