@@ -49,6 +49,7 @@ from agentclust.tools.compare import compare
 from agentclust.tools.embed import embed
 from agentclust.tools.fill import fill
 from agentclust.tools.finish import finish
+from agentclust.tools.group import group
 from agentclust.tools.inspect import inspect as inspect_group
 from agentclust.tools.label import label
 from agentclust.tools.look import look
@@ -65,7 +66,7 @@ TOOLS: dict[str, Callable[..., str]] = {
     tool.__name__: tool
     for tool in (
         look, caption, label, name, assign, embed, cluster, score, inspect_group, compare,
-        name_again, ask_again, split, merge, choose_k, refine, fill, ask, finish,
+        group, name_again, ask_again, split, merge, choose_k, refine, fill, ask, finish,
     )
 }  # fmt: skip
 GROUPS = {"inspect": ("group",), "split": ("group",), "merge": ("first", "second")}  # arguments

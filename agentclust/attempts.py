@@ -40,9 +40,7 @@ def attempt(work: Work, names: Sequence[str], source: str, why: str, **changes: 
     if sorted(names) in _tried(work):
         raise RunError("the names", "are those of an attempt before", "try something else")
     work.run.begin(why, KEPT, **changes)
-    _, counts = ictc.counted_labels(work)
-    known = {"names": list(names), "source": source, "labels": counts, "candidates": []}
-    work.run.write("clusters.json", known)
+    ictc.keep_names(work, [naming.Candidate(tuple(names), source, 0.0)])
     ictc.assign(work)
     judging.score(work)
     return settle(work)
@@ -80,6 +78,21 @@ def name_again(work: Work, advice: str) -> str:
     if not new:
         raise RunError("the model", "proposes no names that were not tried", "try something else")
     return attempt(work, new[0].names, new[0].source, f"named again: {advice}")
+
+
+def group(work: Work) -> str:
+    """Groups found by likeness and then named, beside names that came first.
+
+    Raises:
+        RunError: Likeness tells no groups.
+    """
+    work.run.begin("groups by likeness, named afterwards", KEPT)
+    if not ictc.name_by_likeness(work):
+        work.run.turn_to(work.run.base())
+        raise RunError("the captions", "tell no groups by likeness", "try something else")
+    ictc.assign(work)
+    judging.score(work)
+    return settle(work)
 
 
 def split(work: Work, group: str) -> str:

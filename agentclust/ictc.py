@@ -118,16 +118,29 @@ def name(work: Work) -> None:
     _, counts = counted_labels(work)
     about = work.run.about()
     given: list[str] = about.get("given", [])
+    if not given and work.run.config.grouping == "likeness" and name_by_likeness(work):
+        return
     with work.paying("name"):
-        names = None if given else sparing.groups(work)
-        if names:
-            source = "groups by likeness, named by their labels"
-            candidates = [naming.Candidate(tuple(names), source, 0.0)]
-        elif given:
+        if given:
             candidates = naming.around(work, counts, given, rest=bool(about["rest"]))
         else:
             candidates = naming.propose(work, counts)
-    best = candidates[0]
+    keep_names(work, candidates)
+
+
+def name_by_likeness(work: Work) -> bool:
+    """Find groups by likeness and name them then; False where likeness tells no groups."""
+    with work.paying("name"):
+        names = sparing.groups(work)
+    if names:
+        source = "groups by likeness, named by their labels"
+        keep_names(work, [naming.Candidate(tuple(names), source, 0.0)])
+    return bool(names)
+
+
+def keep_names(work: Work, candidates: Sequence[naming.Candidate]) -> None:
+    """Write clusters.json: the first of the candidates gives the names, the others stay to see."""
+    best, (_, counts) = candidates[0], counted_labels(work)
     found = [{"names": c.names, "source": c.source, "score": round(c.score, 4)} for c in candidates]
     work.run.write(
         "clusters.json",

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from agentclust import judging
+from agentclust import judging, sparing
 from agentclust.judging import Finding
 from agentclust.models.asking import Asker
 from agentclust.work import Work
@@ -17,7 +17,7 @@ from agentclust.work import Work
 OPENING = ("look", "caption", "label", "name", "assign", "score")
 WORDED = {"name_again": 2, "refine": 1}  # how often a tool with free words may be tried
 LOOKS = ("inspect", "compare", "ask")  # for models that can make use of more than one turn
-REMEDIES = ("name_again", "ask_again", "split", "merge", "choose_k", "refine")
+REMEDIES = ("group", "name_again", "ask_again", "split", "merge", "choose_k", "refine")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,8 @@ def planned(work: Work, done: Sequence[Done]) -> Step | None:
         return Step("finish", {"why": "this is the fallback"}, "nothing else is left to try")
     if last.failure == "stop":
         return rescue(work, last.text)
+    if _named_first(work) and "group" not in {s.tool for s in done}:
+        return Step("group", {}, "the names came first, and likeness asks next to nothing")
     counted = bool(work.run.step_rows("groups").known) or "choose_k" in {s.tool for s in done}
     if work.run.n_clusters == "auto" and not counted:
         return Step("choose_k", {}, "no number of groups was asked for")
@@ -67,6 +69,13 @@ def planned(work: Work, done: Sequence[Done]) -> Step | None:
     if len(chosen) > 1:
         return None
     return chosen[0] if chosen else Step("finish", {"why": "nothing to mend"}, "it is good enough")
+
+
+def _named_first(work: Work) -> bool:
+    """Whether names were to come first, and groups could be found by likeness besides."""
+    config, about = work.run.config, work.run.about()
+    wished = config.grouping == "names" and config.max_rounds > 0 and not about.get("given")
+    return wished and about["by"] == "ictc" and sparing.possible(work)
 
 
 def _opening(work: Work, done: Sequence[Done]) -> Step | None:

@@ -120,7 +120,7 @@ def groups(work: Work) -> list[str] | None:
     """
     k = work.run.n_clusters
     different = len(set(asked(work).values()))
-    if work.run.config.grouping == "names" or not possible(work) or not _told(work):
+    if not possible(work) or not _told(work):
         return None
     if different < (k if isinstance(k, int) else 2):
         return None

@@ -11,11 +11,14 @@ from agentclust import agent, attempts, ictc, sparing
 from agentclust.metrics import external
 from agentclust.models.fake import FakeModel
 from agentclust.types import Sample
+from tests import scenes as scenes_of
 from tests.scenes import PLACES, Placing, scenes
 from tests.steps import calls, captioned, opened
 
 STEPS = (ictc.caption, ictc.label, ictc.name, ictc.assign)
 CAPTIONS, TRUTH = scenes(300)
+WORDS = {"sandy": "beach", "sea": "shore", "busy": "street", "city": "crossing"}
+WORDS |= {"kitchen": "kitchen", "stove": "kitchen", "forest": "forest", "trees": "forest"}
 
 
 def place_run(folder, captions=CAPTIONS, model=None, **settings):
@@ -167,6 +170,43 @@ def test_the_agent_takes_the_groups_and_needs_no_count_of_its_own(tmp_path):
         assert len(work.run.read("clusters.json")["names"]) == len(PLACES)
         assert "choose_k" not in {m.name for m in agent.conversation(work.run)}
         assert right(work.run.step_rows("assignments").known) > 0.97
+
+
+def test_where_naming_first_fails_the_agent_groups_by_likeness(tmp_path, monkeypatch):
+    """Two words each for two of the places: the four most frequent labels leave one out."""
+
+    def said(caption):
+        return WORDS[next(word for word in WORDS if word in caption)]
+
+    monkeypatch.setattr(scenes_of, "place_of", said)
+    with place_run(tmp_path / "fixed", grouping="names") as work:
+        agent.in_fixed_order(work)
+        fixed = right(work.run.step_rows("assignments").known)
+        paid = sum(usage.calls for usage in work.run.usage().values())
+    with place_run(tmp_path / "agent", grouping="names") as work:
+        agent.drive(work)
+        assert right(work.run.step_rows("assignments").known) > fixed + 0.2
+        assert sum(usage.calls for usage in work.run.usage().values()) <= paid + 20
+        first, second = work.run.state["attempts"]
+        assert work.run.state["result"] == second["folder"]
+        assert "likeness" in second["why"]
+        assert "likeness" not in first["why"]
+
+
+def test_likeness_that_tells_no_groups_leaves_the_names(tmp_path, monkeypatch):
+    """The labels are drawn by lot: captions tell nothing of them."""
+    monkeypatch.setattr(scenes_of, "place_of", lambda text: list(PLACES)[crc32(text.encode()) % 4])
+    with place_run(tmp_path, CAPTIONS[:60], grouping="names") as work:
+        agent.drive(work)
+        told = [d for d in agent.done_in(agent.conversation(work.run)) if d.tool == "group"]
+        assert "no groups by likeness" in told[0].text
+        assert work.run.state["result"] == work.run.state["attempts"][0]["folder"]
+
+
+def test_without_rounds_names_that_came_first_stay(tmp_path):
+    with place_run(tmp_path, grouping="names", max_rounds=0) as work:
+        agent.drive(work)
+        assert "group" not in {d.tool for d in agent.done_in(agent.conversation(work.run))}
 
 
 def test_too_few_labels_for_the_groups_asked_for_are_no_groups(tmp_path):
