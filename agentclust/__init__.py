@@ -1,9 +1,23 @@
 """agentclust sorts images by a criterion given in plain words.
 
-Imports run downward: ``cli | chat`` → ``service`` → ``sessions | agent`` → ``tools`` → ``edits |
-attempts | judging | embedded`` → ``ictc | paper`` → ``sparing | naming`` → ``focusing`` →
-``models | captioners | embedders | clusterers | datasets | metrics | probes | report | export`` →
-``run | cache`` → ``config | prompts`` → ``types`` → ``errors``. Only ``agent`` imports LangGraph.
+The map, from the top down. Imports run downward only; pyproject.toml has the order in full.
+
+    cli/  demo.py       the command line; the demonstration
+    service/            what the command line and Python callers call: runs, batches, exports
+    sessions/           a conversation with a person about a result
+    pages.py            a run as a person sees it
+    agent/              the loop over the tools, and what comes next in it; it alone has LangGraph
+    tools/              the agent's tools, one a file
+    edits/              what a person changes in a result
+    attempts/           other names over the same labels; judging attempts without true labels
+    embedded.py         groups out of embeddings alone, named afterwards
+    ictc/               caption, label, name, assign; asking little; the published procedure
+    working.py work.py  models and answers of a run that is being worked on
+    models/  captioners/  embedders/  clusterers/  datasets/  metrics/  report/  export/
+    run/  cache.py      the run directory; answers that are never paid for twice
+    commands/           what a person may say in a session, read without any model
+    networks/  files/   PyTorch networks and checkpoints; files that survive a kill, images, bytes
+    config.py  prompts.py  progress.py  wording.py  plugins.py  types.py  errors.py
 """
 
 from __future__ import annotations

@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 from sklearn.neighbors import KNeighborsClassifier
 
-from agentclust import ictc, speaking
+from agentclust import ictc
 from agentclust.clusterers import load_clusterer
 from agentclust.clusterers.saved import can_be_saved, load, save
 from agentclust.embedders import Vectors, default_embedder, load_embedder
-from agentclust.embedding import WORDS, Embedded, by_criterion, embed, of_images, of_texts
 from agentclust.errors import AgentclustError, RunError
+from agentclust.ictc import speaking
+from agentclust.ictc.embedding import WORDS, Embedded, by_criterion, embed, of_images, of_texts
 from agentclust.types import Sample
 from agentclust.work import Work
 

@@ -10,9 +10,9 @@ import numpy as np
 
 from agentclust import report
 from agentclust.edits import active, described
-from agentclust.journal import Column, read_json, whole_rows
-from agentclust.opening import is_open
-from agentclust.record import (
+from agentclust.files.journal import Column, read_json, whole_rows
+from agentclust.run.opening import is_open
+from agentclust.run.record import (
     attempt_of,
     read_clustering,
     read_rows,

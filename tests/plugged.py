@@ -19,7 +19,7 @@ from langchain_core.outputs import ChatResult
 
 from agentclust.config import ModelConfig
 from agentclust.errors import RequestRefused
-from agentclust.images import read_image
+from agentclust.files.images import read_image
 from agentclust.models.fake import COUNTED, FakeModel
 from agentclust.types import Choice
 

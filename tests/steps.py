@@ -15,8 +15,8 @@ from agentclust.config import make_config
 from agentclust.models.asking import Asker
 from agentclust.models.budget import Budget
 from agentclust.models.fake import FakeModel
-from agentclust.opening import create
 from agentclust.progress import Reporter
+from agentclust.run.opening import create
 from agentclust.types import Dataset, Sample
 from agentclust.work import Work
 

@@ -8,7 +8,8 @@ from langchain_core.messages import AIMessage, ToolCall
 from langchain_core.outputs import ChatGeneration, ChatResult
 from pydantic import Field
 
-from agentclust import agent, attempts, pages, planning, service
+from agentclust import agent, attempts, pages, service
+from agentclust.agent import planning
 from agentclust.config import ModelConfig, make_config
 from agentclust.errors import ModelError, RunError
 from agentclust.models import load_model

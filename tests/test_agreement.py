@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from sklearn import metrics as theirs
 
-from agentclust.agreement import details
 from agentclust.metrics import external
+from agentclust.metrics.agreement import details
 
 
 def found(truth, labels):

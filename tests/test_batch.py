@@ -13,12 +13,12 @@ from pyarrow import parquet
 
 from agentclust import service
 from agentclust.errors import InputError, RunError
-from agentclust.grid import cells, published, read_grid
 from agentclust.progress import Reporter
 from agentclust.report.markup import as_latex, as_markdown
 from agentclust.report.means import lines
 from agentclust.report.scatter import Point, scatter
 from agentclust.service.forecasting import Shelf
+from agentclust.service.grid import cells, published, read_grid
 from tests.outside import run
 
 SHAPES = ("ball", "cone", "cube")

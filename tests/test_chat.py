@@ -12,7 +12,8 @@ from prompt_toolkit.input import create_pipe_input
 from prompt_toolkit.output import DummyOutput
 from rich.console import Console
 
-from agentclust import chat, edits, ictc
+from agentclust import edits, ictc
+from agentclust.cli import chat
 from agentclust.sessions import Answer, Session
 from tests.steps import captioned, opened
 

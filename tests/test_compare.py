@@ -10,8 +10,8 @@ from sklearn.metrics import adjusted_mutual_info_score, adjusted_rand_score
 
 from agentclust import service
 from agentclust.config import make_config
-from agentclust.crossing import cross
 from agentclust.errors import InputError
+from agentclust.metrics.crossing import cross
 from agentclust.progress import Reporter
 from tests.outside import run
 from tests.pictures import draw

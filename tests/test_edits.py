@@ -11,15 +11,16 @@ import pytest
 from langchain_core.messages import BaseMessage
 from pydantic import PrivateAttr
 
-from agentclust import commands, edits, ictc, naming
+from agentclust import commands, edits, ictc
 from agentclust.cache import Answers
 from agentclust.errors import BudgetSpent, InputError
+from agentclust.ictc import naming
 from agentclust.models.absent import Absent
 from agentclust.models.asking import Asker
 from agentclust.models.budget import Budget
 from agentclust.models.fake import FakeModel
-from agentclust.opening import open_run
 from agentclust.progress import Reporter
+from agentclust.run.opening import open_run
 from agentclust.types import Choice, Usage
 from agentclust.work import Work
 from tests.steps import calls, captioned, opened

@@ -15,12 +15,12 @@ from sklearn.preprocessing import normalize
 from agentclust.cache import Answers
 from agentclust.captioners.builtin.tags import load_tagger
 from agentclust.clusterers.kmeans import KMeans
-from agentclust.efficientnet import load_network, prepared
 from agentclust.embedders import default_embedder, embed_cached, load_embedder
 from agentclust.embedders.minilm import build
 from agentclust.errors import ImageProblem
-from agentclust.images import read_image
+from agentclust.files.images import read_image
 from agentclust.metrics import external
+from agentclust.networks.efficientnet import load_network, prepared
 from tests.complaints import check, complains
 from tests.pictures import draw
 

@@ -6,7 +6,7 @@ import pytest
 
 from agentclust import agent
 from agentclust.config import ModelConfig, make_config
-from agentclust.estimate import estimate
+from agentclust.service.estimate import estimate
 from agentclust.types import Sample
 from tests.pictures import draw
 from tests.steps import captioned, labelled, opened

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from sklearn.cluster import KMeans
 
-from agentclust import focusing
 from agentclust.embedders import load_embedder
+from agentclust.ictc import focusing
 from agentclust.metrics import external
 from tests.scenes import PLACES, scenes
 

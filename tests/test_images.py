@@ -9,7 +9,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from agentclust.errors import ImageProblem
-from agentclust.images import MAX_PIXELS, data_url, jpeg, probe, read_image, suffixes
+from agentclust.files.images import MAX_PIXELS, data_url, jpeg, probe, read_image, suffixes
 from tests.complaints import complains
 from tests.nobody import as_nobody
 from tests.pictures import draw, picture

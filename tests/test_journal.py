@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from agentclust.errors import DiskError
-from agentclust.journal import (
+from agentclust.files.journal import (
     Column,
     Rows,
     known_rows,
@@ -134,7 +134,7 @@ def test_parsed_row():
 WRITER = """
 import itertools, sys
 from pathlib import Path
-from agentclust.journal import Rows
+from agentclust.files.journal import Rows
 rows = Rows(Path(sys.argv[1]))
 for number in itertools.count(len(rows.known)):
     rows.append({"id": str(number), "text": "x" * (number % 7000)})

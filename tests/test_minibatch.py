@@ -8,10 +8,10 @@ from sklearn.decomposition import PCA
 from sklearn.metrics import adjusted_rand_score
 from sklearn.utils.estimator_checks import check_estimator
 
-from agentclust.blocks import BLOCK
 from agentclust.clusterers import load_clusterer, minibatch
 from agentclust.clusterers.minibatch import MiniBatchKMeans
 from agentclust.clusterers.projecting import fitted_projection
+from agentclust.files.blocks import BLOCK
 from tests.complaints import complains
 from tests.test_clusterers import bunches
 

@@ -7,7 +7,8 @@ from math import log
 import numpy as np
 import pytest
 
-from agentclust import ictc, naming
+from agentclust import ictc
+from agentclust.ictc import naming
 from tests.plugged import Proposing
 from tests.steps import calls, labelled, opened
 

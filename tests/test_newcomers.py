@@ -8,7 +8,7 @@ from agentclust import service
 from agentclust.config import make_config
 from agentclust.errors import InputError
 from agentclust.progress import Reporter
-from agentclust.record import read_clustering
+from agentclust.run.record import read_clustering
 
 QUIET = Reporter(quiet=True)
 

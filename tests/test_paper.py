@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from agentclust import ictc, paper
+from agentclust import ictc
 from agentclust.errors import RunError
+from agentclust.ictc import paper
 from agentclust.models.fake import FakeModel
 from agentclust.types import Sample
 from tests import outside

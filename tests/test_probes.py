@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from agentclust.probes import probes
+from agentclust.metrics.probes import probes
 from tests.complaints import complains
 from tests.test_clusterers import bunches
 

@@ -13,8 +13,8 @@ import yaml
 from agentclust import prompts
 from agentclust.config import make_config
 from agentclust.errors import DiskError, InputError, RunError
-from agentclust.opening import create, is_open, must_be_free, open_run
-from agentclust.record import (
+from agentclust.run.opening import create, is_open, must_be_free, open_run
+from agentclust.run.record import (
     read_clustering,
     read_rows,
     read_samples,
@@ -175,7 +175,7 @@ def test_a_full_disk(full_disk):
 HOLD = """
 import sys, time
 from pathlib import Path
-from agentclust.opening import open_run
+from agentclust.run.opening import open_run
 with open_run(Path(sys.argv[1])) as run:
     run.step_rows("captions").append({"id": "held"})
     run.update(status="running")

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from sklearn.metrics import normalized_mutual_info_score
 
-from agentclust import scores
 from agentclust.embedders.tfidf import TfIdf
 from agentclust.errors import InputError
+from agentclust.metrics import scores
 
 PPMI = Path(__file__).parents[2] / "shared" / "data" / "captions" / "ppmi-instrument7"
 GROUPS = np.repeat(np.arange(4), 30)  # four groups of thirty samples

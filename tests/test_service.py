@@ -13,8 +13,8 @@ import pytest
 from agentclust import pages, service
 from agentclust.config import make_config
 from agentclust.errors import InputError, ModelError, RunError
-from agentclust.opening import is_open, open_run
 from agentclust.progress import Reporter
+from agentclust.run.opening import is_open, open_run
 from tests.plugged import manifest, noted, pictures
 
 RECORDING = "tests.plugged:Recording"

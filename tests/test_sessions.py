@@ -14,8 +14,9 @@ from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatResult
 from pydantic import PrivateAttr
 
-from agentclust import edits, ictc, judging, pages
+from agentclust import edits, ictc, pages
 from agentclust.agent import in_fixed_order
+from agentclust.attempts import judging
 from agentclust.errors import InputError, ModelError
 from agentclust.models.absent import Absent
 from agentclust.models.asking import Asker

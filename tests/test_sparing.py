@@ -7,7 +7,8 @@ from zlib import crc32
 import numpy as np
 import pytest
 
-from agentclust import agent, attempts, ictc, sparing
+from agentclust import agent, attempts, ictc
+from agentclust.ictc import sparing
 from agentclust.metrics import external
 from agentclust.models.fake import FakeModel
 from agentclust.types import Sample

@@ -17,7 +17,7 @@ from agentclust.embedders import normalized
 from agentclust.embedders.keeping import kept, place
 from agentclust.embedders.store import CHUNK, Store
 from agentclust.errors import DiskError, RunError
-from agentclust.images import read_image
+from agentclust.files.images import read_image
 from agentclust.progress import Reporter
 from tests.complaints import complains
 

@@ -9,7 +9,7 @@ from agentclust.errors import RunError
 from agentclust.models.asking import Asker
 from agentclust.models.fake import FakeModel
 from agentclust.progress import Reporter
-from agentclust.suggesting import SAMPLED, suggest
+from agentclust.service.suggesting import SAMPLED, suggest
 from agentclust.types import Sample, Usage
 from tests import outside
 from tests.complaints import complains

@@ -9,7 +9,7 @@ from transformers.models.clip.image_processing_pil_clip import CLIPImageProcesso
 
 from agentclust.embedders import load_embedder
 from agentclust.errors import ImageProblem, ModelError
-from agentclust.images import read_image
+from agentclust.files.images import read_image
 from tests.complaints import complains
 from tests.pictures import draw
 

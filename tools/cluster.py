@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from agentclust import embedded, embedding, judging
+from agentclust import embedded
+from agentclust.attempts import judging
+from agentclust.ictc import embedding
 from agentclust.work import Work
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from agentclust import embedding
+from agentclust.ictc import embedding
 from agentclust.work import Work
 
 

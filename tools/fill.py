@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from agentclust import embedded, embedding, judging
+from agentclust import embedded
+from agentclust.attempts import judging
+from agentclust.ictc import embedding
 from agentclust.work import Work
 
 

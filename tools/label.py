@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from agentclust import ictc, paper, wording
+from agentclust import ictc, wording
+from agentclust.ictc import paper
 from agentclust.work import Work
 
 

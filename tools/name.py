@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from agentclust import ictc, paper
+from agentclust import ictc
+from agentclust.ictc import paper
 from agentclust.work import Work
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from agentclust import attempts, ictc, judging
+from agentclust import attempts, ictc
+from agentclust.attempts import judging
 from agentclust.config import RunConfig
 from agentclust.errors import RunError
 from agentclust.models.asking import Asker

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from agentclust import attempts, judging
+from agentclust import attempts
+from agentclust.attempts import judging
 from agentclust.work import Work
 
 

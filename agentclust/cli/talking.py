@@ -36,7 +36,7 @@ def chat(
     words go to the language model, commands need none.
     """
     from agentclust import service
-    from agentclust.chat import asked, chat
+    from agentclust.cli.chat import asked, chat
     from agentclust.config import make_config
 
     folder = Path(source)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agentclust.errors import InputError
-from agentclust.journal import cannot_write
+from agentclust.files.journal import cannot_write
 
 ABOUT = "about"  # the array that holds what the others belong to, as JSON
 

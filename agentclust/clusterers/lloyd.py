@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from sklearn.preprocessing import normalize
 
-from agentclust.blocks import side_by_side
+from agentclust.files.blocks import side_by_side
 
 Block = NDArray[np.float32]
 Source = Iterator[tuple[int, Block]]  # the first index of a block, and its rows

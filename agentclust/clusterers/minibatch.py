@@ -14,12 +14,12 @@ from sklearn.utils import assert_all_finite, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 from threadpoolctl import threadpool_limits
 
-from agentclust.blocks import blocks, side_by_side, taken
 from agentclust.clusterers.centred import LOOKED_AT, Labels
 from agentclust.clusterers.kmeans import KMeans
 from agentclust.clusterers.lloyd import Block, Source, moved, scores_of, squares
 from agentclust.clusterers.projecting import Projection, fitted_projection
 from agentclust.errors import InputError
+from agentclust.files.blocks import blocks, side_by_side, taken
 
 FIRST = 16  # rows a centre in the first sample
 SETTLED = 1e-3  # a sample whose inertia falls by a smaller share has told what it can

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from agentclust.blocks import blocks
 from agentclust.errors import InputError
+from agentclust.files.blocks import blocks
 
 
 class Projection:

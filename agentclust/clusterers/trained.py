@@ -37,7 +37,7 @@ from agentclust.clusterers.training import (
     train,
 )
 from agentclust.errors import InputError
-from agentclust.threads import one_thread
+from agentclust.networks.threads import one_thread
 
 WEIGHT_DECAY = 1e-4
 REFERENCE = 256  # batch size that a learning rate is given for

@@ -20,8 +20,8 @@ from agentclust.datasets.manifests import SUFFIXES, samples_of, shown
 from agentclust.datasets.recipe import Recipe, Wishes
 from agentclust.datasets.writing import ABOUT
 from agentclust.errors import ImageProblem, InputError
-from agentclust.images import probe, suffixes
-from agentclust.journal import read_json
+from agentclust.files.images import probe, suffixes
+from agentclust.files.journal import read_json
 from agentclust.progress import Reporter
 from agentclust.types import Dataset, LeftOut, Sample
 

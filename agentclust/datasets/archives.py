@@ -21,10 +21,10 @@ from typing import IO, NoReturn
 import httpx
 from filelock import FileLock, Timeout
 
-from agentclust import downloads
 from agentclust.datasets.recipe import Archive
 from agentclust.errors import InputError, RunError
-from agentclust.transfer import Report
+from agentclust.files import downloads
+from agentclust.files.transfer import Report
 
 KINDS = {32: "md5", 40: "sha1", 64: "sha256", 128: "sha512"}  # by the length of the hex digest
 TARS = (".tar", ".tar.gz", ".tgz")

@@ -12,7 +12,7 @@ from typing import Any
 
 from agentclust.datasets.recipe import Picture, Recipe, Source, found, inside, lines, mixed
 from agentclust.errors import InputError
-from agentclust.images import suffixes
+from agentclust.files.images import suffixes
 
 ALL = "all"
 SPLITS = {"train", "val", "valid", "validation", "test"}

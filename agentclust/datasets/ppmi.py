@@ -12,7 +12,7 @@ from pathlib import Path
 
 from agentclust.datasets.recipe import Archive, Picture, Recipe, Source, found, inside, mixed
 from agentclust.errors import InputError
-from agentclust.images import suffixes
+from agentclust.files.images import suffixes
 
 FAMILIES = {
     "bassoon": "wind",

@@ -19,9 +19,9 @@ from agentclust.datasets.labels import label_list
 from agentclust.datasets.recipe import Archive, Picture, Recipe, Source, Wishes
 from agentclust.datasets.writing import ABOUT, FORMAT, Written, staged, write
 from agentclust.errors import InputError
-from agentclust.journal import read_json, write_json
+from agentclust.files.journal import read_json, write_json
+from agentclust.files.transfer import Report, shown
 from agentclust.progress import Reporter
-from agentclust.transfer import Report, shown
 
 ARCHIVES = "archives"  # beside the datasets: what was fetched
 SAY_EVERY = 10.0  # seconds

@@ -14,8 +14,8 @@ from agentclust import datasets, plugins
 from agentclust.datasets.recipe import Recipe
 from agentclust.datasets.writing import ABOUT, LABELS
 from agentclust.errors import ImageProblem, InputError
-from agentclust.images import read_image
-from agentclust.journal import read_json
+from agentclust.files.images import read_image
+from agentclust.files.journal import read_json
 
 SHEET = "contact-sheet.png"
 ROWS, COLUMNS = 20, 8  # of the sheet

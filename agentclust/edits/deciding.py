@@ -10,10 +10,10 @@ import re
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
-from agentclust import naming, wording
+from agentclust import wording
 from agentclust.edits.grouping import Edit, Grouping
 from agentclust.errors import InputError, RunError
-from agentclust.ictc import SURE, counted_labels
+from agentclust.ictc import SURE, counted_labels, naming
 from agentclust.models.absent import Absent
 from agentclust.types import Choice, Request
 from agentclust.work import Work

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from agentclust.edits.applying import apply
 from agentclust.edits.grouping import Edit, Grouping, grouping_of
-from agentclust.journal import Rows
+from agentclust.files.journal import Rows
 from agentclust.work import Work
 
 

@@ -13,10 +13,10 @@ import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from agentclust.efficientnet import load_network, prepared
 from agentclust.embedders import Kind, Vectors, normalized
-from agentclust.images import read_image
-from agentclust.threads import one_thread
+from agentclust.files.images import read_image
+from agentclust.networks.efficientnet import load_network, prepared
+from agentclust.networks.threads import one_thread
 
 VERSION = 2  # rises whenever a vector may change
 WIDTH = 1280

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from agentclust.blocks import side_by_side
 from agentclust.embedders import Embedder, normalized
 from agentclust.embedders.store import (
     CHUNK,
@@ -24,6 +23,7 @@ from agentclust.embedders.store import (
     made_of,
 )
 from agentclust.errors import InputError
+from agentclust.files.blocks import side_by_side
 
 BATCH = 32  # items a call of the embedder
 

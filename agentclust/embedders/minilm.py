@@ -16,7 +16,7 @@ from transformers.utils import logging
 
 from agentclust.embedders import Kind, Vectors
 from agentclust.errors import ModelError
-from agentclust.threads import one_thread
+from agentclust.networks.threads import one_thread
 
 VERSION = 1  # rises whenever a vector may change
 WIDTH = 384

@@ -23,9 +23,9 @@ from filelock import FileLock, Timeout
 from numpy.lib.format import open_memmap, write_array_header_1_0
 from numpy.typing import NDArray
 
-from agentclust.blocks import release
 from agentclust.errors import DiskError, InputError, RunError
-from agentclust.journal import Rows, cannot_write, read_json, whole_rows, write_json
+from agentclust.files.blocks import release
+from agentclust.files.journal import Rows, cannot_write, read_json, whole_rows, write_json
 
 FORMAT = 1
 CHUNK = 1024  # rows that are lost at most where the process is killed

@@ -19,11 +19,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from agentclust.checkpoints import hf, loading, locate, out_of_memory, quiet
 from agentclust.embedders import Embedder, Kind, Vectors, normalized
 from agentclust.errors import InputError, MissingExtra
-from agentclust.images import read_image
-from agentclust.threads import one_thread
+from agentclust.files.images import read_image
+from agentclust.networks.checkpoints import hf, loading, locate, out_of_memory, quiet
+from agentclust.networks.threads import one_thread
 
 VERSION = 1  # rises whenever a vector may change
 LESS = "a smaller model"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from agentclust import plugins
 from agentclust.errors import InputError
-from agentclust.journal import cannot_write
+from agentclust.files.journal import cannot_write
 from agentclust.types import Clustering
 
 __all__ = ["must_be_empty", "write"]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from agentclust.errors import InputError
-from agentclust.journal import write_json
+from agentclust.files.journal import write_json
 from agentclust.types import Clustering
 
 

@@ -20,7 +20,7 @@ from filelock import FileLock, Timeout
 from agentclust.errors import InputError, RunError
 from agentclust.export import must_be_empty
 from agentclust.export.names import apart, safe_file, safe_name, same
-from agentclust.journal import cannot_write, read_json, write_json
+from agentclust.files.journal import cannot_write, read_json, write_json
 from agentclust.types import Clustering
 
 By = Literal["copy", "link", "move"]

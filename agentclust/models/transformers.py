@@ -24,7 +24,6 @@ from langchain_core.runnables import RunnableConfig
 from numpy.typing import NDArray
 from pydantic import PrivateAttr
 
-from agentclust.checkpoints import out_of_memory, quiet
 from agentclust.config import ModelConfig
 from agentclust.errors import AgentclustError, RequestRefused
 from agentclust.models.hf.chat_format import chat_format
@@ -34,6 +33,7 @@ from agentclust.models.hf.network import Batch, Logits, Network
 from agentclust.models.hf.tool_calls import Spelling
 from agentclust.models.options import distribution
 from agentclust.models.tool_calls import Tool, ToolCaller, admitted, call_in, told
+from agentclust.networks.checkpoints import out_of_memory, quiet
 from agentclust.types import Choice, Usage
 
 MAX_TOKENS = 512  # of an answer, where the caller names no limit

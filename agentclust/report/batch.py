@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
-from agentclust.journal import cannot_write
+from agentclust.files.journal import cannot_write
 from agentclust.report import render
 from agentclust.report.bars import bars
 from agentclust.report.markup import as_latex, as_markdown, run_title, section_title

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from agentclust.errors import ImageProblem
-from agentclust.images import data_url
+from agentclust.files.images import data_url
 
 EDGE = 160  # pixels; about 5 kB as JPEG
 QUALITY = 75

@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from agentclust.errors import AgentclustError
-from agentclust.grid import Cell
-from agentclust.journal import read_json, write_json
-from agentclust.opening import is_open
+from agentclust.files.journal import read_json, write_json
 from agentclust.progress import Reporter
-from agentclust.record import read_state, read_usage
+from agentclust.run.opening import is_open
+from agentclust.run.record import read_state, read_usage
 from agentclust.service.evaluating import evaluate
+from agentclust.service.grid import Cell
 from agentclust.service.running import resume, start
 from agentclust.types import Dataset, Usage
 

@@ -16,14 +16,14 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from agentclust.errors import RunError
-from agentclust.grid import Cell, Grid, cells, published
-from agentclust.journal import cannot_write, read_json, write_json
+from agentclust.files.journal import cannot_write, read_json, write_json
 from agentclust.models import in_process
 from agentclust.progress import Reporter
 from agentclust.report.batch import write_tables
 from agentclust.report.means import Section
 from agentclust.service.apart import Row, begin, failed, outcome, record_of, server
 from agentclust.service.forecasting import Planned, Shelf, forecast, told
+from agentclust.service.grid import Cell, Grid, cells, published
 
 MOST = 4  # runs side by side, unless told otherwise: each holds models and data of its own
 

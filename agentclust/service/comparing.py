@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from agentclust.crossing import Crossing, cross
 from agentclust.errors import InputError
-from agentclust.journal import whole_rows
-from agentclust.record import read_clustering
+from agentclust.files.journal import whole_rows
+from agentclust.metrics.crossing import Crossing, cross
+from agentclust.run.record import read_clustering
 from agentclust.service.folders import runs_in
 from agentclust.types import Clustering
 

@@ -7,16 +7,17 @@ from typing import Any
 
 import numpy as np
 
-from agentclust import embedding, metrics
-from agentclust.agreement import details
+from agentclust import metrics
 from agentclust.config import ModelConfig
 from agentclust.datasets.labels import read_labels
-from agentclust.journal import read_json, write_json
-from agentclust.opening import open_run
+from agentclust.files.journal import read_json, write_json
+from agentclust.ictc import embedding
+from agentclust.metrics.agreement import details
+from agentclust.metrics.probes import probes
 from agentclust.pages import write_report
-from agentclust.probes import probes
 from agentclust.progress import Reporter
-from agentclust.record import read_clustering
+from agentclust.run.opening import open_run
+from agentclust.run.record import read_clustering
 from agentclust.types import Clustering
 from agentclust.work import Work
 from agentclust.working import Models, asking
@@ -66,7 +67,7 @@ def probe(folder: Path, labels: Path, axis: str | None = None) -> dict[str, floa
     they are and not focused on the criterion. The run is left as it is.
 
     Returns:
-        As `agentclust.probes.probes`.
+        As `agentclust.metrics.probes.probes`.
 
     Raises:
         InputError: The labels do not fit the run or teach nothing, or the embedder cannot be used.

@@ -9,7 +9,7 @@ from agentclust import plugins
 from agentclust.errors import InputError, RunError
 from agentclust.export import folders
 from agentclust.progress import Reporter
-from agentclust.record import read_clustering
+from agentclust.run.record import read_clustering
 
 FOLDERS = "folders"
 

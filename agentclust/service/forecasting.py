@@ -11,9 +11,9 @@ from typing import Any
 from agentclust import datasets, plugins
 from agentclust.datasets.labels import read_labels
 from agentclust.errors import AgentclustError
-from agentclust.estimate import Estimate, estimate
-from agentclust.grid import Cell
 from agentclust.models import in_process
+from agentclust.service.estimate import Estimate, estimate
+from agentclust.service.grid import Cell
 from agentclust.service.running import METHODS
 from agentclust.types import Dataset
 

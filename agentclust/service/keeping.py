@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from agentclust import datasets, embedding
+from agentclust import datasets
 from agentclust.embedders import default_embedder, load_embedder
 from agentclust.embedders.keeping import kept, place
 from agentclust.embedders.store import Number, Store
 from agentclust.errors import InputError
+from agentclust.ictc import embedding
 from agentclust.progress import Reporter
 
 

@@ -11,27 +11,19 @@ from pathlib import Path
 
 from langchain_core.language_models import BaseChatModel
 
-from agentclust import (
-    agent,
-    datasets,
-    edits,
-    embedded,
-    embedding,
-    ictc,
-    newcomers,
-    plugins,
-    prompts,
-)
+from agentclust import agent, datasets, edits, embedded, ictc, plugins, prompts
 from agentclust.clusterers import load_clusterer
 from agentclust.config import RunConfig, make_config
 from agentclust.errors import AgentclustError, InputError, RunError
-from agentclust.estimate import estimate
+from agentclust.ictc import embedding
 from agentclust.models.budget import Budget
-from agentclust.opening import create, must_be_free, open_run
 from agentclust.pages import told, write_report
 from agentclust.progress import Reporter
-from agentclust.record import read_clustering, read_state
 from agentclust.run import Run, now, slug
+from agentclust.run.opening import create, must_be_free, open_run
+from agentclust.run.record import read_clustering, read_state
+from agentclust.service import newcomers
+from agentclust.service.estimate import estimate
 from agentclust.service.folders import runs_in
 from agentclust.tools.score import score
 from agentclust.types import Clustering, Dataset

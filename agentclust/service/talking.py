@@ -6,15 +6,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from agentclust import datasets, suggesting
+from agentclust import datasets
 from agentclust.config import RunConfig
 from agentclust.errors import InputError
 from agentclust.models import catalogue
-from agentclust.opening import open_run
 from agentclust.progress import Reporter
+from agentclust.run.opening import open_run
+from agentclust.service import suggesting
 from agentclust.service.running import METHODS
+from agentclust.service.suggesting import Suggestion
 from agentclust.sessions import Session
-from agentclust.suggesting import Suggestion
 from agentclust.working import Models, asking, budget_of, working
 
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from agentclust import edits, ictc, judging
+from agentclust import edits, ictc
+from agentclust.attempts import judging
 from agentclust.commands import Command
 from agentclust.edits import Edit, Grouping
 from agentclust.errors import AgentclustError, InputError

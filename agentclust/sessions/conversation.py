@@ -16,7 +16,7 @@ from agentclust.commands import Command
 from agentclust.commands.spelling import ending_key, endings
 from agentclust.edits import Edit, Grouping
 from agentclust.errors import AgentclustError, InputError
-from agentclust.record import read_clustering
+from agentclust.run.record import read_clustering
 from agentclust.sessions import again, comparing, looking, understanding
 from agentclust.sessions.understanding import Known
 from agentclust.types import Clustering

@@ -12,12 +12,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from agentclust import edits, naming, pages
+from agentclust import edits, pages
 from agentclust.commands import VERBS
 from agentclust.edits import Edit, Grouping
 from agentclust.errors import AgentclustError, InputError
-from agentclust.ictc import counted_labels
-from agentclust.journal import cannot_write
+from agentclust.files.journal import cannot_write
+from agentclust.ictc import counted_labels, naming
 from agentclust.work import Work
 
 Args = Mapping[str, Any]

@@ -18,11 +18,12 @@ from pathlib import Path
 
 import numpy as np
 
-from agentclust import images, metrics
+from agentclust import metrics
 from agentclust.cache import Answers, home
 from agentclust.clusterers import load_clusterer
 from agentclust.embedders import embed_cached, load_embedder
-from agentclust.probes import probes
+from agentclust.files import images
+from agentclust.metrics.probes import probes
 
 METHODS = ("kmeans", "temi", "scan")
 SPARED = 0.01  # ACC by which a fit may fall below k-means and need not say so

@@ -23,9 +23,9 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
-from agentclust.efficientnet import load_network, prepared
 from agentclust.embedders import load_embedder, normalized
 from agentclust.embedders.keeping import kept
+from agentclust.networks.efficientnet import load_network, prepared
 from tests.benchmarks.bench_endpoint import draw
 
 

@@ -27,7 +27,7 @@ from PIL import Image, ImageDraw
 
 from agentclust.cache import Answers
 from agentclust.config import ModelConfig
-from agentclust.images import data_url
+from agentclust.files.images import data_url
 from agentclust.models import load_model
 from agentclust.models.asking import Asker
 from agentclust.types import Reply, Request

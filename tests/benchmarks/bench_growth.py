@@ -22,7 +22,7 @@ import numpy as np
 import agentclust
 from agentclust import metrics
 from agentclust.datasets.labels import read_labels
-from agentclust.record import read_usage
+from agentclust.run.record import read_usage
 from agentclust.types import Usage
 
 NOISE = 0.1  # share of a repeated caption's words that is changed

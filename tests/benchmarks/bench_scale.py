@@ -41,9 +41,9 @@ def measure(folder: Path) -> None:
     """Take the manifest through every step, and print what each took."""
     from agentclust import datasets, service
     from agentclust.config import make_config
-    from agentclust.estimate import estimate
     from agentclust.pages import write_report
     from agentclust.progress import Reporter
+    from agentclust.service.estimate import estimate
 
     values = {"dataset": str(folder / "m.jsonl"), "criterion": "shape", "n_clusters": 10,
               "llm": "fake", "method": "ictc", "embedder": "tfidf"}  # fmt: skip

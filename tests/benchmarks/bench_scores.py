@@ -28,14 +28,16 @@ from scipy.stats import spearmanr
 from sklearn.cluster import KMeans
 
 import agentclust
-from agentclust import metrics, naming, prompts, scores, wording
+from agentclust import metrics, prompts, wording
 from agentclust.cache import Answers, home
 from agentclust.config import ModelConfig
 from agentclust.datasets.labels import read_labels
 from agentclust.embedders import embed_cached, load_embedder
+from agentclust.ictc import naming
+from agentclust.metrics import scores
 from agentclust.models import load_model
 from agentclust.models.asking import Asker
-from agentclust.record import read_state
+from agentclust.run.record import read_state
 from agentclust.types import Choice
 
 FOREIGN = [*calendar.day_name, *calendar.month_name[1:]]  # names of no picture

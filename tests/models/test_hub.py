@@ -3,8 +3,8 @@ import random
 import pytest
 from hub_stub import COMMIT, HubStub
 
-from agentclust import downloads
 from agentclust.errors import ModelError
+from agentclust.files import downloads
 from agentclust.models import hub
 
 CONTENT = random.Random(0).randbytes(3_000_000)

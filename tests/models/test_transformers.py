@@ -35,7 +35,6 @@ from transformers import (
 )
 from transformers.utils import is_torchvision_available
 
-from agentclust.checkpoints import out_of_memory
 from agentclust.config import ModelConfig
 from agentclust.errors import InputError, ModelError, RequestRefused
 from agentclust.models import load_model
@@ -43,6 +42,7 @@ from agentclust.models.asking import Asker, InProcess
 from agentclust.models.hf.chat_format import PLAIN, chat_format
 from agentclust.models.hf.decoding import Sampling
 from agentclust.models.tool_calls import MAX_NUMBER, MAX_TEXT, told
+from agentclust.networks.checkpoints import out_of_memory
 from agentclust.types import Refusal, Reply, Request
 
 SYSTEM = "You sort pictures by their mood. Answer with one word, and write nothing else, please."

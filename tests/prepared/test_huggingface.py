@@ -9,7 +9,7 @@ from official import COLOURS, close
 
 from agentclust.datasets import load, prepare
 from agentclust.datasets.recipe import Wishes
-from agentclust.images import read_image
+from agentclust.files.images import read_image
 from tests import outside
 from tests.complaints import complains
 from tests.pictures import picture

@@ -27,7 +27,7 @@ from PIL import Image
 from agentclust.datasets import load, prepare
 from agentclust.datasets.labels import read_labels
 from agentclust.datasets.recipe import Wishes
-from agentclust.images import read_image
+from agentclust.files.images import read_image
 from tests.complaints import complains
 from tests.pictures import draw, picture
 

@@ -34,7 +34,7 @@ class Eyes:
     identity = "eyes-1"
 
     def caption(self, image):
-        from agentclust.images import read_image
+        from agentclust.files.images import read_image
 
         red, green, _ = read_image(image).getpixel((30, 25))
         return "a leaf that is red" if red > green else "a leaf that is green"

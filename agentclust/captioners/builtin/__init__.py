@@ -18,7 +18,7 @@ from agentclust.captioners.builtin.colours import lab_of, name_of, object_colour
 from agentclust.captioners.builtin.objects import Piece, Scene, find_objects
 from agentclust.captioners.builtin.shapes import shape_word
 from agentclust.captioners.builtin.tags import Tagger, load_tagger
-from agentclust.images import read_image
+from agentclust.files.images import read_image
 from agentclust.wording import NUMBERS
 
 VERSION = 1  # rises whenever a caption may change

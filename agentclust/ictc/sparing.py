@@ -1,6 +1,6 @@
 """Asking little: the labels of a few exemplars tell those of all, and where the groups lie.
 
-`agentclust.focusing` holds the theory. Here it meets a run: which samples the model is asked
+`agentclust.ictc.focusing` holds the theory. Here it meets a run: which samples the model is asked
 about, the labels that the others get from them, and groups that are found first and named then.
 It takes `FEW` samples with captions and an embedder that knows what words mean; small sets are
 exemplars as a whole.
@@ -12,11 +12,12 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from agentclust import embedding, focusing, speaking, wording
+from agentclust import wording
 from agentclust.clusterers.centred import Labels
 from agentclust.config import RunConfig
 from agentclust.embedders import Vectors, default_embedder
-from agentclust.focusing import Focus
+from agentclust.ictc import embedding, focusing, speaking
+from agentclust.ictc.focusing import Focus
 from agentclust.types import Sample
 from agentclust.work import Work
 

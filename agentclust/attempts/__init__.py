@@ -11,8 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from agentclust import ictc, judging, naming, sparing, wording
+from agentclust import ictc, wording
+from agentclust.attempts import judging
 from agentclust.errors import InputError, RunError
+from agentclust.ictc import naming, sparing
 from agentclust.plugins import unknown
 from agentclust.types import Reply
 from agentclust.work import Work

@@ -14,9 +14,9 @@ from filelock import FileLock, Timeout
 
 from agentclust.config import RunConfig
 from agentclust.errors import InputError, RunError
-from agentclust.journal import cannot_write
-from agentclust.record import FORMAT, read_state
+from agentclust.files.journal import cannot_write
 from agentclust.run import Run, now, slug
+from agentclust.run.record import FORMAT, read_state
 from agentclust.types import Dataset, Sample
 
 UNBEGUN = {".lock", "samples.jsonl", "run.part"}  # what stands there before the first run.json

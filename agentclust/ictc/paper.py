@@ -12,8 +12,8 @@ import re
 from collections.abc import Sequence
 
 from agentclust import ictc, wording
-from agentclust.collecting import label_captions
 from agentclust.errors import RunError
+from agentclust.ictc.collecting import label_captions
 from agentclust.types import Reply
 from agentclust.work import Work
 

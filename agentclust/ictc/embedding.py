@@ -16,8 +16,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from agentclust import focusing
-from agentclust.blocks import taken
 from agentclust.cache import home
 from agentclust.config import RunConfig
 from agentclust.embedders import (
@@ -32,6 +30,8 @@ from agentclust.embedders import (
 from agentclust.embedders.keeping import kept, place
 from agentclust.embedders.store import Store, made_of
 from agentclust.errors import InputError, RunError
+from agentclust.files.blocks import taken
+from agentclust.ictc import focusing
 from agentclust.types import Sample
 from agentclust.work import Work
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from agentclust import edits, embedded
 from agentclust.edits import Edit
 from agentclust.errors import InputError
-from agentclust.journal import read_json, whole_rows
-from agentclust.record import attempt_of, read_samples, read_state
+from agentclust.files.journal import read_json, whole_rows
 from agentclust.run import Run
+from agentclust.run.record import attempt_of, read_samples, read_state
 from agentclust.tools.assign import assign
 from agentclust.tools.caption import caption
 from agentclust.tools.label import label

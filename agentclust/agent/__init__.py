@@ -27,7 +27,8 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.graph.message import add_messages
 from pydantic import ValidationError, create_model
 
-from agentclust import planning
+from agentclust.agent import planning
+from agentclust.agent.planning import Done, Step
 from agentclust.errors import (
     AgentclustError,
     BudgetSpent,
@@ -37,7 +38,6 @@ from agentclust.errors import (
     RunError,
 )
 from agentclust.models.asking import InProcess
-from agentclust.planning import Done, Step
 from agentclust.run import Run
 from agentclust.tools.ask import ask
 from agentclust.tools.ask_again import ask_again

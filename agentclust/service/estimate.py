@@ -1,10 +1,10 @@
 """What a run will about cost: calls, tokens, and money where the prices are known.
 
 It counts four characters a token, as is usual for English. Of larger sets with captions, exemplars
-are asked about (see `agentclust.sparing`), and half of the groups need a name of the model's. Where
-every sample is asked about, it assumes what runs on photographs showed: about 2.5 times the square
-root of n different raw labels among n samples, and one sample in twenty that is asked about by
-itself.
+are asked about (see `agentclust.ictc.sparing`), and half of the groups need a name of the model's.
+Where every sample is asked about, it assumes what runs on photographs showed: about 2.5 times the
+square root of n different raw labels among n samples, and one sample in twenty that is asked about
+by itself.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from agentclust import collecting, prompts, sparing
+from agentclust import prompts
 from agentclust.config import ModelConfig, RunConfig
+from agentclust.ictc import collecting, sparing
 from agentclust.types import Request, Sample
 
 CHARACTERS = 4  # a token

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from agentclust import judging, sparing
-from agentclust.judging import Finding
+from agentclust.attempts import judging
+from agentclust.attempts.judging import Finding
+from agentclust.ictc import sparing
 from agentclust.models.asking import Asker
 from agentclust.work import Work
 

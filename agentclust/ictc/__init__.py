@@ -2,7 +2,7 @@
 
 Each step takes the samples of an open run, appends its results to the run as they come, and skips
 what is there already. Where the paper asks once an image, this asks once a meaning: equal raw
-labels are assigned once, and only labels in doubt go back to the captions. `agentclust.paper`
+labels are assigned once, and only labels in doubt go back to the captions. `agentclust.ictc.paper`
 holds the published procedure.
 """
 
@@ -12,11 +12,12 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from agentclust import naming, sparing, wording
+from agentclust import wording
 from agentclust.cache import key
 from agentclust.captioners import Captioner
-from agentclust.collecting import collect, label_captions
 from agentclust.errors import ImageProblem
+from agentclust.ictc import naming, sparing
+from agentclust.ictc.collecting import collect, label_captions
 from agentclust.models.asking import Asker
 from agentclust.types import Choice, Refusal, Reply, Request, Sample
 from agentclust.work import Work
@@ -68,7 +69,7 @@ def _measured(work: Work, captioner: Captioner, sample: Sample) -> str | Refusal
 def label(work: Work) -> None:
     """Step 2a: a raw label for each caption, and the label it counts as.
 
-    Of larger sets the model is asked about exemplars (see `agentclust.sparing`), several short
+    Of larger sets the model is asked about exemplars (see `agentclust.ictc.sparing`), several short
     captions in one prompt; what it leaves out it is asked for by itself.
     """
     one, criterion = work.run.template("label"), work.run.criterion
@@ -109,9 +110,9 @@ def counted_labels(work: Work, *, asked: bool = False) -> tuple[dict[str, str], 
 def name(work: Work) -> None:
     """Step 2b: the cluster names.
 
-    Where the samples can be compared by likeness (see `agentclust.sparing`), groups are found
+    Where the samples can be compared by likeness (see `agentclust.ictc.sparing`), groups are found
     first and then named; else the names are the best of several candidate sets (see
-    `agentclust.naming`).
+    `agentclust.ictc.naming`).
     """
     if work.run.read("clusters.json") is not None:
         return

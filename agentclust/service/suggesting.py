@@ -11,9 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from agentclust import ictc, naming, prompts, wording
+from agentclust import ictc, prompts, wording
 from agentclust.captioners import Captioner
 from agentclust.errors import ImageProblem, RunError
+from agentclust.ictc import naming
 from agentclust.models.asking import Asker
 from agentclust.progress import Reporter
 from agentclust.types import Choice, Refusal, Reply, Sample

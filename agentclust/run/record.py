@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from agentclust.errors import InputError
-from agentclust.journal import Known, known_rows, read_json, whole_rows
+from agentclust.files.journal import Known, known_rows, read_json, whole_rows
 from agentclust.types import Clustering, LeftOut, Sample, Usage
 
 FORMAT = 2

@@ -12,8 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from agentclust import embedding, ictc, metrics, naming, scores, sparing, wording
+from agentclust import ictc, metrics, wording
 from agentclust.errors import AgentclustError, DiskError
+from agentclust.ictc import embedding, naming, sparing
+from agentclust.metrics import scores
 from agentclust.types import Request
 from agentclust.work import Work
 
@@ -138,8 +140,8 @@ def _yes(work: Work, requests: Sequence[Request], weights: Sequence[int]) -> flo
 def score(work: Work) -> dict[str, float]:
     """Judge the current attempt by scores that need no true label, and write scores.json.
 
-    See `agentclust.scores` for what each says. Those that need embeddings are there for `ENOUGH`
-    samples and an embedder that knows what words mean.
+    See `agentclust.metrics.scores` for what each says. Those that need embeddings are there for
+    `ENOUGH` samples and an embedder that knows what words mean.
     """
     names: list[str] = work.run.read("clusters.json")["names"]
     clusters, confidences = _assigned(work)

@@ -1,0 +1,1 @@
+"""Networks of PyTorch: the built-in one, checkpoints of transformers, threads."""
