@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,19 +11,20 @@ import numpy as np
 
 from agentclust import report
 from agentclust.edits import active, described
-from agentclust.files.journal import Column, read_json, whole_rows
+from agentclust.files.journal import Column, Places, read_json, whole_rows
 from agentclust.run.opening import is_open
 from agentclust.run.record import (
     attempt_of,
     read_clustering,
+    read_left_out,
     read_rows,
-    read_samples,
     read_state,
     read_usage,
 )
 from agentclust.types import Usage
 
 STEPS = ("caption", "label", "name", "assign")
+MANY = 10_000  # samples of which no copy is to be left behind
 
 
 def show(folder: Path) -> dict[str, Any]:
@@ -135,12 +137,14 @@ def write_report(folder: Path) -> Path:
     """
     state = read_state(folder)
     config = state["config"]
-    labels = read_rows(folder, "labels")
-    assignments = read_rows(folder, "assignments")
-    captions = read_rows(folder, "captions")
+    clustering = read_clustering(folder)
+    places = Places(clustering.ids)
+    labels = read_rows(folder, "labels", places)
+    assignments = read_rows(folder, "assignments", places)
+    captions = read_rows(folder, "captions", places)
     usage = read_usage(folder)
     view = report.View(
-        clustering=read_clustering(folder),
+        clustering=clustering,
         captions=Column(captions, "caption"),
         raw_labels=Column(labels, "raw_label"),
         reasons={i: row["reason"] for i, row in assignments.items() if row["reason"]},
@@ -159,7 +163,7 @@ def write_report(folder: Path) -> Path:
             for found in (_attempt_row(folder, state, about) for about in state["attempts"])
         ),
         edits=tuple(_edits(folder)),
-        left_out=read_samples(folder)[1],
+        left_out=read_left_out(folder),
         models={role: Path(config[role]["model"]).name for role in ("vlm", "llm")},
         settings={"seed": str(config["seed"]), "clusters": str(config["n_clusters"])},
         prompts=tuple(
@@ -172,7 +176,11 @@ def write_report(folder: Path) -> Path:
         created=state["created"],
         version=state["versions"].get("agentclust", ""),
     )
-    return report.write(view, folder / "report.html")
+    file = report.write(view, folder / "report.html")
+    if len(clustering) > MANY:
+        del view, clustering, places, labels, assignments, captions
+        gc.collect()  # Jinja's macros and contexts hold each other, and with them all of the above
+    return file
 
 
 def _agreement(folder: Path) -> report.Agreement | None:

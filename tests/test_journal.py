@@ -12,6 +12,7 @@ import pytest
 from agentclust.errors import DiskError
 from agentclust.files.journal import (
     Column,
+    Places,
     Rows,
     known_rows,
     parsed_row,
@@ -292,7 +293,7 @@ def test_json_is_never_seen_half_written(tmp_path):
 # rows that stay in their file
 
 
-def test_rows_are_read_again_in_the_order_of_their_ids(tmp_path):
+def test_rows_are_read_again_in_the_order_of_the_file(tmp_path):
     rows = Rows(tmp_path / "a.jsonl")
     long = "x" * 5000  # longer than what is read at once
     for number, text in enumerate(("one", long, "three")):
@@ -300,9 +301,9 @@ def test_rows_are_read_again_in_the_order_of_their_ids(tmp_path):
     assert dict(rows.known) == {row["id"]: row for row in rows.known.values()}
     assert [row["text"] for row in rows.known.values()] == ["one", long, "three"]
     rows.append({"id": "i0", "text": "changed"})
-    assert list(rows.known) == ["i0", "i1", "i2"]
-    assert [row["text"] for row in rows.known.values()] == ["changed", long, "three"]
-    assert [name for name, _ in rows.known.items()] == ["i0", "i1", "i2"]
+    assert list(rows.known) == ["i1", "i2", "i0"]
+    assert [row["text"] for row in rows.known.values()] == [long, "three", "changed"]
+    assert [name for name, _ in rows.known.items()] == ["i1", "i2", "i0"]
     rows.close()
     assert rows.known["i1"]["text"] == long
     assert "i3" not in rows.known
@@ -311,6 +312,24 @@ def test_rows_are_read_again_in_the_order_of_their_ids(tmp_path):
     again = Rows(tmp_path / "a.jsonl")
     again.close()
     assert dict(again.known) == dict(rows.known)
+
+
+def test_files_that_share_the_numbers_of_their_ids_keep_their_own_order(tmp_path):
+    places = Places(["a", "b", "c", "d"])
+    written = {"first": ["c", "a", "new"], "second": ["d", "a", "b"], "third": ["b", "d"]}
+    for name, ids in written.items():
+        rows = Rows(tmp_path / name, places=places)
+        for number, i in enumerate(ids):
+            rows.append({"id": i, "v": f"{name} {number}"})
+        rows.close()
+        assert list(rows.known) == ids
+        assert len(rows.known) == len(ids)
+        assert "d" in rows.known or name == "first"
+        assert [row["v"] for row in rows.known.values()] == [f"{name} {n}" for n in range(len(ids))]
+        assert {i: rows.known[i] for i in ids} == dict(known_rows(tmp_path / name))
+    assert "new" not in known_rows(tmp_path / "second", places)
+    with pytest.raises(KeyError):
+        known_rows(tmp_path / "second", places)["new"]
 
 
 def test_rows_of_a_file_that_is_being_written_are_known_but_the_torn_one(tmp_path):

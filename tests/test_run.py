@@ -16,6 +16,7 @@ from agentclust.errors import DiskError, InputError, RunError
 from agentclust.run.opening import create, is_open, must_be_free, open_run
 from agentclust.run.record import (
     read_clustering,
+    read_left_out,
     read_rows,
     read_samples,
     read_state,
@@ -88,7 +89,8 @@ def test_what_a_new_run_says_of_itself(folder):
 
 
 def test_the_samples_come_back(folder):
-    assert read_samples(folder) == (SAMPLES, DATASET.left_out)
+    assert read_samples(folder) == SAMPLES
+    assert read_left_out(folder) == DATASET.left_out
     with open_run(folder) as run:
         assert run.samples() == SAMPLES
         assert run.config == config()
@@ -128,7 +130,7 @@ def test_a_run_that_was_killed_before_it_had_begun_is_begun_anew(tmp_path):
     (folder / "run.part").write_text("{")
     with create(folder, config(), DATASET):
         pass
-    assert read_samples(folder)[0] == SAMPLES
+    assert read_samples(folder) == SAMPLES
 
 
 def test_a_folder_that_was_taken_meanwhile(folder):

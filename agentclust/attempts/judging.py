@@ -147,8 +147,9 @@ def score(work: Work) -> dict[str, float]:
     clusters, confidences = _assigned(work)
     labels, counts = ictc.counted_labels(work)
     found = metrics.internal(clusters, confidences, len(names))
-    raw_labels = [labels.get(s.id, "") for s in work.samples]
-    found["information"] = scores.information(raw_labels, clusters, confidences, len(names))
+    found["information"] = scores.information(
+        [labels.get(s.id, "") for s in work.samples], clusters, confidences, len(names)
+    )
     if work.run.about()["by"] == "ictc" and counts:
         table, weights = _judged_labels(work, counts, names)
         found["confusion"] = scores.confused(table, weights)[0]
@@ -167,8 +168,12 @@ def score(work: Work) -> dict[str, float]:
 
 def _assigned(work: Work) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     rows = work.run.step_rows("assignments").known
-    clusters = np.array([rows[s.id]["cluster"] for s in work.samples], dtype=np.int64)
-    return clusters, np.array([rows[s.id]["confidence"] for s in work.samples], dtype=float)
+    clusters = np.empty(len(work.samples), dtype=np.int64)
+    confidences = np.empty(len(work.samples))
+    for place, sample in enumerate(work.samples):
+        row = rows[sample.id]
+        clusters[place], confidences[place] = row["cluster"], row["confidence"]
+    return clusters, confidences
 
 
 def _judged_labels(

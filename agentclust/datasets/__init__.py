@@ -10,6 +10,7 @@ import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -128,7 +129,11 @@ def _from_any_folder(folder: Path, progress: Progress) -> Dataset:
 
 
 def _from_manifest(manifest: Path, progress: Progress) -> Dataset:
-    return _make(str(manifest), samples_of(manifest), progress)
+    name = str(manifest)
+    total = _check_ids(
+        name, (row["id"] for row in samples_of(manifest))
+    )  # before any image is read
+    return _make(name, total, samples_of(manifest), progress)
 
 
 def from_files(files: Sequence[str | os.PathLike[str]]) -> Dataset:
@@ -143,8 +148,9 @@ def from_files(files: Sequence[str | os.PathLike[str]]) -> Dataset:
     depth = 1
     while len({path.parts[-depth:] for path in paths}) < len(set(paths)):
         depth += 1
-    rows = [{"id": "/".join(path.parts[-depth:]), "file": path} for path in paths]
-    return _make("files", rows, lambda done, total: None)
+    rows = ({"id": "/".join(path.parts[-depth:]), "file": path} for path in paths)
+    total = _check_ids("files", ("/".join(path.parts[-depth:]) for path in paths))
+    return _make("files", total, rows, lambda done, total: None)
 
 
 def _path(source: str) -> Path:
@@ -155,7 +161,7 @@ def _path(source: str) -> Path:
 
 
 def _from_folder(folder: Path, progress: Progress) -> Dataset:
-    images: list[dict[str, Any]] = []
+    images: dict[str, Path] = {}
     others: list[LeftOut] = []
     known = suffixes()
     for file, reason in _walk(folder):
@@ -164,12 +170,13 @@ def _from_folder(folder: Path, progress: Progress) -> Dataset:
         if reason or suffix not in known:
             others.append(LeftOut(shown(name), reason or _no_image(suffix)))
         else:
-            images.append({"id": name, "file": file})
+            images[name] = file
     if not images:
         more = f", and {len(others) - 1} more" if len(others) > 1 else ""
         found = f"{others[0].file}: {others[0].reason}{more}" if others else "no files"
         raise InputError(folder, f"holds no images ({found})", "pass a folder of images")
-    return _make(str(folder), images, progress, others)
+    rows = ({"id": name, "file": file} for name, file in images.items())
+    return _make(str(folder), len(images), rows, progress, others)
 
 
 def _no_image(suffix: str) -> str:
@@ -194,13 +201,12 @@ def _walk(folder: Path) -> Iterator[tuple[Path, str]]:
 
 def _make(
     name: str,
-    rows: list[dict[str, Any]],
+    total: int,
+    rows: Iterable[dict[str, Any]],
     progress: Progress,
     left_out: Sequence[LeftOut] = (),
 ) -> Dataset:
-    """The dataset of these rows, which are taken out of their list one after another."""
-    _check_ids(name, (row["id"] for row in rows))
-    total = len(rows)
+    """The dataset of these rows, of distinct ids and `total` in number."""
     samples: list[Sample] = []
     problems = list(left_out)
     pool = ThreadPoolExecutor(min(8, os.cpu_count() or 1))
@@ -221,12 +227,11 @@ def _make(
 
 
 def _probed(
-    pool: ThreadPoolExecutor, rows: list[dict[str, Any]]
+    pool: ThreadPoolExecutor, rows: Iterable[dict[str, Any]]
 ) -> Iterator[tuple[dict[str, Any], dict[str, Any] | str]]:
     """Each row with what `_probe` says of it; few are in memory beside what is made of them."""
-    rows.reverse()
-    while rows:
-        window = [rows.pop() for _ in range(min(WINDOW, len(rows)))]
+    left = iter(rows)
+    while window := list(islice(left, WINDOW)):
         images = any("file" in row for row in window)
         found = pool.map(_probe, window) if images else map(_probe, window)
         yield from zip(window, found, strict=True)
@@ -246,12 +251,14 @@ def _probe(row: dict[str, Any]) -> dict[str, Any] | str:
     return {"sha256": sha256, "size": size}
 
 
-def _check_ids(name: str, ids: Iterable[str]) -> None:
+def _check_ids(name: str, ids: Iterable[str]) -> int:
+    """How many ids there are; no two of them may be the same."""
     seen = set[str]()
     for sample_id in ids:
         if sample_id in seen:
             raise InputError(name, f"id {sample_id!r} stands there twice", "make ids distinct")
         seen.add(sample_id)
+    return len(seen)
 
 
 def _fingerprint(samples: Iterable[Sample]) -> str:

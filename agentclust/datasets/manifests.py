@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import json
+import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,13 +18,13 @@ COLUMNS = ("id", "file", "caption", "raw_label")
 SUFFIXES = (".csv", ".jsonl")
 
 
-def samples_of(manifest: Path) -> list[dict[str, Any]]:
+def samples_of(manifest: Path) -> Iterator[dict[str, Any]]:
     """What a manifest says of each sample: of `COLUMNS` those that are given, ``file`` as a path.
 
     Raises:
         InputError: It cannot be read, or a row lacks what it must have.
     """
-    rows: list[dict[str, Any]] = []
+    number = 0
     for number, row in enumerate(read_rows(manifest), 1):
         where = f"{manifest.name} row {number}"
         given: dict[str, Any] = dict(texts(row, COLUMNS, where))
@@ -35,10 +36,11 @@ def samples_of(manifest: Path) -> list[dict[str, Any]]:
             )
         if "file" in given:
             given["file"] = manifest.parent / given["file"]
-        rows.append(given)
-    if not rows:
+        if "raw_label" in given:
+            given["raw_label"] = sys.intern(given["raw_label"])  # few differ
+        yield given
+    if not number:
         raise InputError(manifest, "holds no rows", "write one row a sample")
-    return rows
 
 
 def texts(row: dict[str, Any], columns: Iterable[str], where: str) -> dict[str, str]:

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 
 from agentclust.types import Clustering
 
-CHUNK = 50_000  # rows that are in memory twice
+CHUNK = 10_000  # rows that are in memory twice
 SCHEMA = pa.schema(
     {
         "id": pa.string(),

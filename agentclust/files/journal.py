@@ -5,10 +5,11 @@ from __future__ import annotations
 import errno
 import json
 import os
-import sys
 import threading
-from collections.abc import ItemsView, Iterator, Mapping, ValuesView
+from array import array
+from collections.abc import ItemsView, Iterable, Iterator, Mapping, ValuesView
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -17,42 +18,82 @@ from agentclust.errors import DiskError, InputError
 LINE = 1024  # bytes that are read at once
 
 
+class Places:
+    """A number for each id, shared by files that speak of the same ids.
+
+    Of very many samples, a dictionary of its own would weigh in each of the files.
+
+    Args:
+        names: Ids that are known already: kept once, here and where they come from.
+    """
+
+    def __init__(self, names: Iterable[str] = ()) -> None:
+        self.numbers: dict[str, int] = {}
+        self._next = count()
+        for name in names:
+            self.of(name)
+
+    def of(self, name: str) -> int:
+        """The number of an id, a new one where it has none."""
+        known = self.numbers.get(name)
+        if known is not None:
+            return known
+        return self.numbers.setdefault(name, next(self._next))
+
+
 class Known(Mapping[str, dict[str, Any]]):
-    """The rows of a JSON Lines file by id; of equal ids the last one.
+    """The rows of a JSON Lines file by id, in the file's order; of equal ids the last one.
 
     A row is read from the file whenever it is looked at: what is in memory is where each begins.
 
     Args:
         file: The file; it may grow, and no other process may shorten it.
+        places: Numbers of the ids, which other files may share.
     """
 
-    def __init__(self, file: Path) -> None:
-        self._file = file
-        self._begins: dict[str, int] = {}
-        self._ordered = True  # each row stands in the file where it stands in the order of ids
+    def __init__(self, file: Path, places: Places | None = None) -> None:
+        self._file, self._places = file, places or Places()
+        self._begins = array("q")  # by number, -1 where the file has no such row
+        self._count = 0
+        self._last = -1  # the highest number so far
+        self._ordered = True  # the rows stand in the order of their numbers
+        self._once = True  # no id stands there twice
         self._stream: int | None = None
 
     def enter(self, name: str, begins: int) -> None:
         """Take note of a row that begins at this byte."""
-        self._ordered = self._ordered and name not in self._begins
-        self._begins[sys.intern(name)] = begins
+        number = self._places.of(name)
+        self._begins.extend([-1] * (number + 1 - len(self._begins)))
+        new = self._begins[number] < 0
+        self._count += new
+        self._once = self._once and new
+        self._ordered = self._ordered and number > self._last
+        self._last = max(self._last, number)
+        self._begins[number] = begins
 
     def __getitem__(self, name: str) -> dict[str, Any]:
-        begins = self._begins[name]
+        begins = self._begin_of(name)
+        if begins < 0:
+            raise KeyError(name)
         line = os.pread(self._opened(), LINE, begins)
         while b"\n" not in line:
             line += os.pread(self._opened(), 16 * LINE, begins + len(line))
         row: dict[str, Any] = json.loads(line[: line.index(b"\n")])
         return row
 
+    def _begin_of(self, name: object) -> int:
+        number = self._places.numbers.get(name, -1)  # type: ignore[call-overload]
+        return self._begins[number] if 0 <= number < len(self._begins) else -1
+
     def __iter__(self) -> Iterator[str]:
-        return iter(self._begins)
+        names = filter(self.__contains__, list(self._places.numbers))
+        return names if self._ordered else iter(sorted(names, key=self._begin_of))
 
     def __len__(self) -> int:
-        return len(self._begins)
+        return self._count
 
     def __contains__(self, name: object) -> bool:
-        return name in self._begins
+        return self._begin_of(name) >= 0
 
     def items(self) -> ItemsView[str, dict[str, Any]]:
         """Ids with their rows."""
@@ -64,13 +105,13 @@ class Known(Mapping[str, dict[str, Any]]):
 
     def in_order(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """Ids with their rows, as they are known now."""
-        names = list(self._begins)
-        if not self._ordered:
-            yield from ((name, self[name]) for name in names)
-        elif names:
+        first = next(iter(self), None)
+        if not self._once:
+            yield from ((name, self[name]) for name in self)
+        elif first is not None:
             with self._file.open("rb") as stream:
-                stream.seek(self._begins[names[0]])
-                yield from zip(names, filter(None, map(parsed_row, stream)), strict=False)
+                stream.seek(self._begin_of(first))
+                yield from zip(self, filter(None, map(parsed_row, stream)), strict=False)
 
     def close(self) -> None:
         """Close the file."""
@@ -124,14 +165,19 @@ class Rows:
         known: Its rows by their `key`, or by their number where they have none; nothing where
             `key` is None.
 
+    Args:
+        file: The file, made where it is missing.
+        key: The field that holds a row's id.
+        places: Numbers of the ids, which other files may share.
+
     Raises:
         InputError: A line before the last one is damaged.
         RunError: The file cannot be written.
     """
 
-    def __init__(self, file: Path, key: str | None = "id") -> None:
+    def __init__(self, file: Path, key: str | None = "id", places: Places | None = None) -> None:
         self.file, self._key, self._lock = file, key, threading.Lock()
-        self.known = Known(file)
+        self.known = Known(file, places)
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
             if file.exists():
@@ -230,13 +276,17 @@ def write_json(file: Path, value: Any) -> None:
         raise cannot_write(file, error) from None
 
 
-def known_rows(file: Path) -> Known:
+def known_rows(file: Path, places: Places | None = None) -> Known:
     """The rows of a file that a process may be writing, by id.
+
+    Args:
+        file: The file.
+        places: Numbers of the ids, which other files may share.
 
     Raises:
         InputError: The file is there but cannot be read.
     """
-    known, begins = Known(file), 0
+    known, begins = Known(file, places), 0
     try:
         with file.open("rb") as stream:
             for line in stream:

@@ -8,7 +8,6 @@ holds the published procedure.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -96,10 +95,11 @@ def counted_labels(work: Work, *, asked: bool = False) -> tuple[dict[str, str], 
         work: The run.
         asked: Leave out what samples got from the labels of others.
     """
-    rows = work.run.step_rows("labels").known
-    found = sparing.asked(work) if asked else {i: sys.intern(r["label"]) for i, r in rows.items()}
-    labels = {s.id: found.pop(s.id) for s in work.samples if s.id in found}
-    for i in [i for i, text in labels.items() if wording.is_unknown(text)]:
+    labels = dict.fromkeys((s.id for s in work.samples), "")  # in the order of the samples
+    for i, text, guessed in sparing.labelled(work):
+        if i in labels and not (asked and guessed):
+            labels[i] = text
+    for i in [i for i, text in labels.items() if not text or wording.is_unknown(text)]:
         del labels[i]
     merged = wording.merge(wording.count(labels.values()))
     for i, text in labels.items():
@@ -116,7 +116,7 @@ def name(work: Work) -> None:
     """
     if work.run.read("clusters.json") is not None:
         return
-    _, counts = counted_labels(work)
+    counts = counted_labels(work)[1]
     about = work.run.about()
     given: list[str] = about.get("given", [])
     if not given and work.run.config.grouping == "likeness" and name_by_likeness(work):
@@ -141,7 +141,7 @@ def name_by_likeness(work: Work) -> bool:
 
 def keep_names(work: Work, candidates: Sequence[naming.Candidate]) -> None:
     """Write clusters.json: the first of the candidates gives the names, the others stay to see."""
-    best, (_, counts) = candidates[0], counted_labels(work)
+    best, counts = candidates[0], counted_labels(work)[1]
     found = [{"names": c.names, "source": c.source, "score": round(c.score, 4)} for c in candidates]
     work.run.write(
         "clusters.json",
@@ -163,18 +163,18 @@ def assign(work: Work) -> None:
         if i not in rows.known:
             rows.append(assignment(i, group["cluster"], names, group["confidence"], "likeness"))
     done = {i for i, row in rows.known.items() if row["cluster"] >= 0}
-    todo = [s for s in work.samples if s.id not in done]
+    todo = [s for s in work.samples if s.id not in done] if done else work.samples
     with (
         work.paying("assign"),
         work.reporter.step("assign", len(work.samples), len(done)) as advance,
     ):
         settled = _settled_labels(work, counts, names) if todo else {}
-        asked = sparing.asked(work)
+        by_others = {i for i, _, guessed in sparing.labelled(work) if guessed}
         doubtful = []
         for sample in todo:
             cluster, confidence = settled.get(labels.get(sample.id, ""), (-1, 0.0))
             # one that got its label by likeness is not worth a question of its own
-            if confidence > SURE or (cluster >= 0 and sample.id not in asked):
+            if confidence > SURE or (cluster >= 0 and sample.id in by_others):
                 rows.append(assignment(sample.id, cluster, names, confidence, "label"))
                 advance()
             else:

@@ -8,6 +8,7 @@ exemplars as a whole.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -91,10 +92,15 @@ def possible(work: Work) -> bool:
     return len(_captioned(work)) >= FEW and not embedding.text_embedder(work).fitted
 
 
+def labelled(work: Work) -> Iterator[tuple[str, str, bool]]:
+    """The id of each sample that has a label, the label, and whether other samples gave it."""
+    for i, row in work.run.step_rows("labels").known.items():
+        yield i, sys.intern(row["label"]), row.get("by") == SPREAD  # few labels differ
+
+
 def asked(work: Work) -> dict[str, str]:
     """The labels that the model gave, or that were given to it, by sample id."""
-    rows = work.run.step_rows("labels").known
-    return {i: row["label"] for i, row in rows.items() if row.get("by") != SPREAD}
+    return {i: text for i, text, guessed in labelled(work) if not guessed}
 
 
 def spread(work: Work) -> None:
@@ -120,9 +126,9 @@ def groups(work: Work) -> list[str] | None:
         known that captions do not tell.
     """
     k = work.run.n_clusters
-    different = len(set(asked(work).values()))
     if not possible(work) or not _told(work):
         return None
+    different = len(set(asked(work).values()))
     if different < (k if isinstance(k, int) else 2):
         return None
     samples = _captioned(work)
@@ -159,8 +165,8 @@ def _captioned(work: Work) -> list[Sample]:
 
 def _told(work: Work) -> bool:
     """Whether a label of a caption is known; there may be raw labels without captions besides."""
-    known = asked(work)
-    return any(s.id in known for s in _captioned(work))
+    captions = work.run.step_rows("captions").known
+    return any(i in captions and not guessed for i, _, guessed in labelled(work))
 
 
 def _vectors(work: Work, samples: Sequence[Sample]) -> Vectors:

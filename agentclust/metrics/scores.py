@@ -60,11 +60,15 @@ def information(
         InputError: No samples, or shapes that differ.
     """
     _same_length(clusters, raw_labels, confidences)
-    known, row = np.unique(np.asarray(raw_labels, dtype=str), return_inverse=True)
+    known = sorted(set(raw_labels))
+    places = {text: place for place, text in enumerate(known)}
+    row = np.fromiter((places[text] for text in raw_labels), np.int32, len(raw_labels))
     joint = np.zeros((len(known), n_clusters + 1))  # the last column holds the unassigned, -1
-    np.add.at(joint, (row, np.asarray(clusters)), np.asarray(confidences, dtype=float) / len(row))
+    np.add.at(joint, (row, np.asarray(clusters)), np.asarray(confidences, dtype=float))
+    joint /= len(row)
     sizes = np.bincount(row)
-    joint, sizes = joint[known != "", :-1], sizes[known != ""]
+    told = np.array([text != "" for text in known])
+    joint, sizes = joint[told, :-1], sizes[told]
     most = np.log(n_clusters) + _entropy(sizes / max(sizes.sum(), 1))
     held = joint.sum()
     if held <= 0 or most <= 0:

@@ -21,7 +21,7 @@ from pydantic import ValidationError
 from agentclust import prompts
 from agentclust.config import RunConfig
 from agentclust.errors import InputError
-from agentclust.files.journal import Rows, cannot_write, read_json, write_json
+from agentclust.files.journal import Places, Rows, cannot_write, read_json, write_json
 from agentclust.prompts import Template
 from agentclust.run.record import attempt_of, read_samples, read_usage
 from agentclust.types import Sample, Usage
@@ -41,14 +41,24 @@ class Run:
         self._lock = lock
         self._open: dict[Path, Rows] = {}
         self._opening = threading.Lock()
+        self._places = Places()
 
     def __enter__(self) -> Run:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for rows in list(self._open.values()):
-            rows.close()
+        self.put_away()
         self._lock.release()
+
+    def put_away(self) -> None:
+        """Close the files of rows and forget what they hold; each is read again where it is used.
+
+        Of very many samples, where each row begins takes as much memory as the samples do.
+        """
+        with self._opening:
+            for rows in self._open.values():
+                rows.close()
+            self._open, self._places = {}, Places()
 
     @property
     def attempt(self) -> Path:
@@ -121,7 +131,7 @@ class Run:
         file = self.folder / name
         with self._opening:
             if file not in self._open:
-                self._open[file] = Rows(file, key)
+                self._open[file] = Rows(file, key, self._places)
             return self._open[file]
 
     def step_rows(self, step: str) -> Rows:
@@ -188,7 +198,10 @@ class Run:
 
     def samples(self) -> tuple[Sample, ...]:
         """The samples, as they were when the run began."""
-        return read_samples(self.folder)[0]
+        samples = read_samples(self.folder)
+        for sample in samples:
+            self._places.of(sample.id)
+        return samples
 
     def export(self, assignments: Iterable[Mapping[str, Any]], names: Sequence[str]) -> None:
         """Write assignments.csv at once: id, path, cluster, name, confidence."""

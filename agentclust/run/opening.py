@@ -16,10 +16,10 @@ from agentclust.config import RunConfig
 from agentclust.errors import InputError, RunError
 from agentclust.files.journal import cannot_write
 from agentclust.run import Run, now, slug
-from agentclust.run.record import FORMAT, read_state
+from agentclust.run.record import FORMAT, SAMPLES, read_state
 from agentclust.types import Dataset, Sample
 
-UNBEGUN = {".lock", "samples.jsonl", "run.part"}  # what stands there before the first run.json
+UNBEGUN = {".lock", SAMPLES, "run.part"}  # what stands there before the first run.json
 VERSIONS_OF = ("agentclust", "langchain-core", "langchain-openai", "llama-cpp-python", "torch",
                "transformers", "scikit-learn")  # fmt: skip
 
@@ -49,7 +49,7 @@ def _begin(folder: Path, lock: FileLock, config: RunConfig, dataset: Dataset) ->
     if (folder / "run.json").exists():  # begun and ended since it was found to be free
         raise InputError(folder, "is not empty", "resume it")
     try:
-        with jsonlines.open(folder / "samples.jsonl", "w", compact=True) as stream:
+        with jsonlines.open(folder / SAMPLES, "w", compact=True) as stream:
             stream.write_all(_sample_row(sample) for sample in dataset.samples)
             stream.write_all({"file": out.file, "reason": out.reason} for out in dataset.left_out)
     except OSError as error:

@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 
 from agentclust.errors import InputError
-from agentclust.files.journal import Known, known_rows, read_json, whole_rows
+from agentclust.files.journal import Known, Places, known_rows, read_json, whole_rows
 from agentclust.types import Clustering, LeftOut, Sample, Usage
 
 FORMAT = 2
+SAMPLES = "samples.jsonl"
 NO_SIZE = (0, 0)  # one for all that have no image: of many samples, each byte counts
 
 
@@ -35,39 +36,43 @@ def read_state(folder: Path) -> dict[str, Any]:
     return state
 
 
-def read_samples(folder: Path) -> tuple[tuple[Sample, ...], tuple[LeftOut, ...]]:
-    """The samples of a run and the files that were left out.
+def read_samples(folder: Path) -> tuple[Sample, ...]:
+    """The samples of a run.
 
     Raises:
         InputError: samples.jsonl is missing or damaged.
     """
-    file = folder / "samples.jsonl"
-    samples, left_out = [], []
+    samples = []
     try:
-        for row in whole_rows(file):
+        for row in whole_rows(folder / SAMPLES):
             if "reason" in row:
-                left_out.append(LeftOut(row["file"], row["reason"]))
-            else:
-                path = Path(row["path"]) if row["path"] else None
-                width, height = row["size"]
-                size = (width, height) if width else NO_SIZE
-                label = row.get("raw_label")
-                samples.append(
-                    Sample(
-                        id=sys.intern(row["id"]),
-                        file=path,
-                        sha256=row["sha256"],
-                        size=size,
-                        caption=row.get("caption"),
-                        raw_label=None if label is None else sys.intern(label),
-                    )
+                continue
+            path = Path(row["path"]) if row["path"] else None
+            width, height = row["size"]
+            size = (width, height) if width else NO_SIZE
+            label = row.get("raw_label")
+            samples.append(
+                Sample(
+                    id=row["id"],
+                    file=path,
+                    sha256=row["sha256"],
+                    size=size,
+                    caption=row.get("caption"),
+                    raw_label=None if label is None else sys.intern(label),
                 )
+            )
         expected = read_state(folder)["dataset"]["n_samples"]
         if len(samples) != expected:
             raise ValueError(f"{len(samples)} samples, where run.json says {expected}")
     except (KeyError, TypeError, ValueError) as error:
-        raise _damaged(file, error) from None
-    return tuple(samples), tuple(left_out)
+        raise _damaged(folder / SAMPLES, error) from None
+    return tuple(samples)
+
+
+def read_left_out(folder: Path) -> tuple[LeftOut, ...]:
+    """The files that are no samples of a run, with the reasons."""
+    rows = whole_rows(folder / SAMPLES)
+    return tuple(LeftOut(row["file"], row["reason"]) for row in rows if "reason" in row)
 
 
 def attempt_of(state: Mapping[str, Any], attempt: str = "") -> dict[str, Any]:
@@ -77,9 +82,15 @@ def attempt_of(state: Mapping[str, Any], attempt: str = "") -> dict[str, Any]:
     return found
 
 
-def read_rows(folder: Path, step: str) -> Known:
-    """The rows a step of the current attempt has written so far, by sample id."""
-    return known_rows(folder / str(read_state(folder)["attempt"]) / f"{step}.jsonl")
+def read_rows(folder: Path, step: str, places: Places | None = None) -> Known:
+    """The rows a step of the current attempt has written so far, by sample id.
+
+    Args:
+        folder: The run directory.
+        step: The step.
+        places: Numbers of the samples, to be shared by several steps.
+    """
+    return known_rows(folder / str(read_state(folder)["attempt"]) / f"{step}.jsonl", places)
 
 
 def read_usage(folder: Path) -> dict[str, Usage]:
@@ -109,7 +120,7 @@ def read_clustering(folder: Path) -> Clustering:
         clusters, confidences = array("q"), array("d")
         with table.open(encoding="utf-8", newline="") as stream:
             for row in csv.DictReader(stream):
-                ids.append(sys.intern(row["id"]))
+                ids.append(row["id"])
                 files.append(row["path"])
                 clusters.append(int(row["cluster"]))
                 confidences.append(float(row["confidence"]))

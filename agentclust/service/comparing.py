@@ -13,7 +13,7 @@ import numpy as np
 from agentclust.errors import InputError
 from agentclust.files.journal import whole_rows
 from agentclust.metrics.crossing import Crossing, cross
-from agentclust.run.record import read_clustering
+from agentclust.run.record import SAMPLES, read_clustering
 from agentclust.service.folders import runs_in
 from agentclust.types import Clustering
 
@@ -193,7 +193,7 @@ def compare(folders: Sequence[Path]) -> Comparison:
 
 def _contents(run: Clustering) -> dict[str, str]:
     """Digest of each sample's file by its id, empty where it has none."""
-    digests = {row["id"]: row["sha256"] for row in whole_rows(run.run / "samples.jsonl")
+    digests = {row["id"]: row["sha256"] for row in whole_rows(run.run / SAMPLES)
                if "id" in row}  # fmt: skip
     return {sample: digests.get(sample, "") for sample in run.ids}
 

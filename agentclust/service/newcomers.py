@@ -60,7 +60,7 @@ def place(work: Work) -> None:
         if captions and not any(s.raw_label for s in work.samples):
             caption(work)
         fitted = folder / base / embedded.FITTED
-        embedded.place(work, read_samples(folder)[0], captions, known, fitted)
+        embedded.place(work, read_samples(folder), captions, known, fitted)
     score(work)
     rows = edits.log(work)
     grouping = edits.edited(work)

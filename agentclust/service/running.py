@@ -179,6 +179,7 @@ def _execute(
         _cluster(work)
         edits.export(work, edits.edited(work))
     del work  # with its samples: the report reads what it shows
+    run.put_away()
     for note in told(run.state):
         reporter.say(f"note: {note}")
     write_report(run.folder)
