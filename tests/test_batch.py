@@ -5,13 +5,14 @@ from __future__ import annotations
 import csv
 import json
 from pathlib import Path
+from shutil import copytree
 from xml.etree import ElementTree
 
 import pytest
 import yaml
 from pyarrow import parquet
 
-from agentclust import service
+from agentclust import datasets, service
 from agentclust.errors import InputError, RunError
 from agentclust.progress import Reporter
 from agentclust.report.markup import as_latex, as_markdown
@@ -167,6 +168,25 @@ def test_the_command_runs_and_says_where_the_tables_are(file, tmp_path):
     assert failed.status == 1
 
 
+def test_the_labels_of_a_prepared_dataset_are_found_by_its_name_folder_or_manifest(file, tmp_path):
+    datasets.prepare("clevr4-mini")  # where `run` finds it by its name
+    here, home = tmp_path / "clevr4-mini", datasets.folder_of("clevr4-mini")
+    copytree(home, here)
+    data = [
+        {"name": name, "dataset": name, "criterion": "colour", "axis": "colour", "n_clusters": 10}
+        for name in ("clevr4-mini", "clevr4-mini/all.csv")
+    ]
+    grid = changed(file, datasets=data, exclude=[], methods=[{"name": "m"}], seeds=[0])
+    assert [cell.labels for cell in cells(grid)] == [here / "labels.csv"] * 2
+    (elsewhere,) = cells(changed(file, datasets=data[:1], root=str(tmp_path / "shapes")))
+    assert elsewhere.labels == home / "labels.csv"
+    method = {"method": "kmeans", "llm": "none", "vlm": "none", "embedder": "efficientnet"}
+    grid = changed(file, datasets=data[:1], settings=method)
+    (row,) = service.run_batch(grid, tmp_path / "out", reporter=quiet())
+    assert row["n"] == 80
+    assert row["error"] == ""
+
+
 def test_criteria_and_models_make_runs_of_their_own(file):
     known = yaml.safe_load(file.read_text())["datasets"][0]
     data = {name: known[name] for name in ("name", "dataset", "labels")}
@@ -255,15 +275,16 @@ PUBLISHED = {("a_b", "c"): [{"llm": "gpt & co", "acc": "0.5", "nmi": "", "ari": 
 
 
 @pytest.mark.parametrize(
-    ("name", "runs"), [("ictc_captions", 57), ("clevr4", 16), ("over_clustering", 36)]
+    ("name", "runs"),
+    [("ictc_captions", 57), ("clevr4", 16), ("over_clustering", 36), ("temi", 108)],
 )
 def test_the_examples_are_grids_with_their_published_scores(name, runs):
     grid = read_grid(Path(__file__).parents[1] / "examples" / f"{name}.yaml")
     every = cells(grid)
     assert len(every) == runs
-    if name == "clevr4":
-        (row,) = published(grid, every[0])
-        assert row["acc"] == "0.982"
+    first = {"clevr4": ["0.982"], "temi": ["0.945", "0.969", "0.883"]}
+    if name in first:
+        assert [row["acc"] for row in published(grid, every[0])] == first[name]
 
 
 def test_means_and_spread_are_those_of_the_seeds():

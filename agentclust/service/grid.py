@@ -16,6 +16,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from agentclust.config import RunConfig, make_config
+from agentclust.datasets import folder_of
+from agentclust.datasets.writing import LABELS
 from agentclust.errors import InputError
 from agentclust.run import slug
 
@@ -55,13 +57,15 @@ class Aim(_Part):
 class Data(_Part):
     """One dataset with its true labels.
 
+    Where `labels` is left out, they are those of a prepared dataset: ``labels.csv`` beside it.
+
     It is grouped by its `criteria`; or by one `criterion` of its own, with `axis`, `n_clusters` and
     `published`; or, where neither is given, by the criteria of the grid.
     """
 
     name: str
     dataset: str = Field(description="folder, manifest or registered name; relative to `root`")
-    labels: str = Field(description="CSV of true labels, relative to `root`")
+    labels: str = Field("", description="CSV of true labels, relative to `root`")
     axis: str | None = None
     criterion: str | None = None
     n_clusters: int | Literal["auto"] = "auto"
@@ -245,10 +249,16 @@ def _cell(grid: Grid, data: Data, aim: Aim, method: Way, model: Way, seed: int) 
         model=model.name,
         seed=seed,
         config=make_config(settings),
-        labels=root / data.labels,
+        labels=root / data.labels if data.labels else _labels_beside(there, data.dataset),
         axis=aim.axis,
         published=aim.published,
     )
+
+
+def _labels_beside(there: Path, name: str) -> Path:
+    """The true labels of a prepared dataset, given by its folder, a manifest in it, or its name."""
+    folder = there if there.exists() else folder_of(name)
+    return (folder.parent if folder.is_file() else folder) / LABELS
 
 
 def published(grid: Grid, cell: Cell) -> list[dict[str, str]]:
