@@ -85,6 +85,9 @@ class RunConfig(_Settings):
     clusterer_settings: dict[str, bool | int | float | str | None] = Field(
         {}, description="of the method or the fallback, one by one: clusterer.beta=0.6"
     )
+    vlm_answers: Literal["caption", "label"] = Field(
+        "caption", description="a model that sees: describe each image, or name its label outright"
+    )
     exemplars: Literal["auto", "all"] | Annotated[int, Field(ge=2)] = Field(
         "auto", description="captions the language model is asked about; the rest by likeness"
     )
@@ -107,6 +110,12 @@ class RunConfig(_Settings):
         if values.get("mode") == "paper" and values.get("method", "agent") == "agent":
             return {**values, "method": "ictc"}
         return values
+
+    @model_validator(mode="after")
+    def _published_procedure_begins_with_captions(self) -> RunConfig:
+        if self.mode == "paper" and self.vlm_answers == "label":
+            raise ValueError("mode=paper begins with captions; leave vlm_answers=label out")
+        return self
 
     @field_validator("vlm", "llm", mode="before")
     @classmethod

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import random
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
-from agentclust import ictc, wording
+from agentclust import agent, ictc, wording
+from agentclust.config import make_config
 from agentclust.errors import ModelError, RunError
+from agentclust.models.asking import Asker
+from agentclust.models.budget import Budget
 from agentclust.models.fake import FakeModel
+from agentclust.service.estimate import estimate
 from agentclust.types import Sample
+from tests.complaints import complains
 from tests.plugged import Colours, Proposing, Recording, Refusing, noted, pictures
 from tests.steps import calls, captioned, labelled, opened
 
@@ -69,6 +78,62 @@ def test_a_captioner_is_asked_for_images_without_a_caption(tmp_path, monkeypatch
         "b": "a green square",
     }
     assert [row["captioned"] for row in noted(tmp_path / "asked")] == ["secret0.png"]
+
+
+class Looking(FakeModel):
+    """Says which of three colours an image has, and nothing but that."""
+
+    def _generate(self, messages, stop=None, run_manager=None, **kwargs):
+        (part,) = [p for p in messages[-1].content if p["type"] == "image_url"]
+        data = base64.b64decode(part["image_url"]["url"].partition(",")[2])
+        means = np.asarray(Image.open(io.BytesIO(data)).convert("RGB")).reshape(-1, 3).mean(axis=0)
+        self.script = (("red", "green", "blue")[int(means.argmax())],)
+        return super()._generate(messages, stop, run_manager, **kwargs)
+
+
+def looking(work):
+    work.captioner = Asker(Looking(), work.run.config.vlm, work.answers, Budget())
+
+
+def test_a_model_that_sees_may_name_the_label_outright(tmp_path):
+    folder = pictures(tmp_path / "pictures", "rgbrgb")
+    samples = [Sample(f"i{n}", folder / f"secret{n}.png", f"{n}") for n in range(5)]
+    samples += [Sample("told", caption="it is red"), Sample("known", raw_label="blue")]
+    wanted = {"criterion": "colour", "n_clusters": 3, "vlm_answers": "label"}
+    with opened(tmp_path / "label", samples, **wanted) as work:
+        looking(work)
+        rows = through(work)
+        assert [row["name"] for row in rows.values()] == [
+            "red", "green", "blue", "red", "green", "red", "blue"
+        ]  # fmt: skip
+        assert list(work.run.step_rows("captions").known) == ["told"]
+        assert work.run.usage()["label"].calls == 6
+        assert "caption" not in work.run.usage()
+        spent = sum(usage.calls for usage in work.run.usage().values())
+        said = estimate(work.run.config, samples, True).calls
+    with opened(tmp_path / "caption", samples, **wanted | {"vlm_answers": "caption"}) as work:
+        looking(work)
+        through(work)
+        assert work.run.usage()["caption"].calls == 5
+        assert sum(usage.calls for usage in work.run.usage().values()) > spent
+        assert estimate(work.run.config, samples, True).calls == said + 5
+
+
+def test_the_agent_looks_where_labels_come_from_images(tmp_path):
+    folder = pictures(tmp_path / "pictures", "rgb" * 4)
+    samples = [Sample(f"i{n}", folder / f"secret{n}.png", f"{n}") for n in range(12)]
+    with opened(tmp_path, samples, criterion="colour", n_clusters=3, vlm_answers="label") as work:
+        looking(work)
+        agent.drive(work)
+        assert work.run.about()["by"] == "ictc"
+        names = [work.run.step_rows("assignments").known[s.id]["name"] for s in samples]
+        assert names == ["red", "green", "blue"] * 4
+
+
+def test_the_published_procedure_does_not_look_for_labels(tmp_path):
+    with complains("mode=paper begins with captions"):
+        make_config({"dataset": "x", "criterion": "c", "n_clusters": 2, "llm": "fake",
+                     "mode": "paper", "vlm_answers": "label"})  # fmt: skip
 
 
 # labels

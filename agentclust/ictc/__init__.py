@@ -12,80 +12,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from agentclust import wording
-from agentclust.cache import key
-from agentclust.captioners import Captioner
-from agentclust.errors import ImageProblem
 from agentclust.ictc import naming, sparing
-from agentclust.ictc.collecting import collect, label_captions
+from agentclust.ictc.describing import caption, label
 from agentclust.models.asking import Asker
-from agentclust.types import Choice, Refusal, Reply, Request, Sample
+from agentclust.types import Choice, Refusal, Sample
 from agentclust.work import Work
 
-CAPTION_TOKENS = 200
-LABEL_TOKENS = 16
+__all__ = ["ask_again", "assign", "caption", "label", "name"]
+
 SURE = 0.5  # a label is assigned as a whole where one name has more than half of the mass
 DOUBTFUL = 0.7  # confidence below which an assignment is worth another question
-
-
-def caption(work: Work) -> None:
-    """Step 1: a caption for each image, with the criterion in the prompt where a VLM writes it."""
-    wanted = [s for s in work.samples if s.raw_label is None or s.caption is not None]
-    rows = work.run.step_rows("captions")
-    todo = [s for s in wanted if s.id not in rows.known]
-    collect(work, "caption", len(wanted), _captions(work, todo), lambda text: {"caption": text})
-
-
-def _captions(work: Work, samples: Sequence[Sample]) -> Iterator[tuple[str, str | Refusal]]:
-    for sample in samples:
-        if sample.caption is not None:
-            yield sample.id, sample.caption
-    seen = [s for s in samples if s.caption is None]
-    if isinstance(work.captioner, Asker):
-        template = work.run.template("caption")
-        requests = [template.render(s, criterion=work.run.criterion) for s in seen]
-        for index, reply in work.captioner.complete(requests, CAPTION_TOKENS):
-            yield seen[index].id, reply.text if isinstance(reply, Reply) else reply
-    elif work.captioner is not None:
-        for sample in seen:
-            yield sample.id, _measured(work, work.captioner, sample)
-
-
-def _measured(work: Work, captioner: Captioner, sample: Sample) -> str | Refusal:
-    """The caption of a captioner that knows no criterion: all criteria share it."""
-    answer_key = key(captioner=captioner.identity, image=sample.sha256)
-    stored = work.answers.get(answer_key)
-    if stored is not None:
-        return str(stored["text"])
-    assert sample.file is not None  # a sample without a file has a caption or a raw label
-    try:
-        text = captioner.caption(sample.file)
-    except ImageProblem as problem:
-        return Refusal(problem.why)
-    work.answers.put(answer_key, {"text": text})
-    return text
-
-
-def label(work: Work) -> None:
-    """Step 2a: a raw label for each caption, and the label it counts as.
-
-    Of larger sets the model is asked about exemplars (see `agentclust.ictc.sparing`), several short
-    captions in one prompt; what it leaves out it is asked for by itself.
-    """
-    one, criterion = work.run.template("label"), work.run.criterion
-
-    def ask_several(texts: Sequence[str]) -> Request:
-        return work.run.template("labels").render(criterion=criterion, captions=texts)
-
-    for samples, together in sparing.rounds(work):
-        label_captions(
-            work,
-            samples,
-            lambda text: one.render(criterion=criterion, caption=text),
-            LABEL_TOKENS,
-            lambda text: {"raw_label": text.strip(), "label": wording.normalise(text)},
-            ask_several if together else None,
-        )
-    sparing.spread(work)
 
 
 def counted_labels(work: Work, *, asked: bool = False) -> tuple[dict[str, str], dict[str, int]]:

@@ -61,8 +61,9 @@ def estimate(config: RunConfig, samples: Sequence[Sample], sees: bool) -> Estima
     """
     captions = [s.caption for s in samples if s.caption is not None]
     seen = sum(s.caption is None and s.raw_label is None for s in samples) if sees else 0
-    asked = sum(s.raw_label is None for s in samples)
-    few = sparing.first(config, len(captions) + seen)
+    outright = seen if config.vlm_answers == "label" else 0
+    asked = sum(s.raw_label is None for s in samples) - outright
+    few = sparing.first(config, len(captions) + seen - outright)
     kinds = min(len(samples), int(KINDS * len(samples) ** 0.5))
     length = sum(map(len, captions)) / len(captions) if captions else CAPTION_TOKENS * CHARACTERS
     text = "x" * int(length)
@@ -90,8 +91,9 @@ def estimate(config: RunConfig, samples: Sequence[Sample], sees: bool) -> Estima
         several = prompts.load("labels", config.prompts).render(captions=[text] * together, **about)
         packs = -(-min(few, asked) // together)
         steps = [(packs, _tokens(several), LABEL_TOKENS * together), (k // 2, 200, LABEL_TOKENS)]
-    caption = prompts.load("caption", config.prompts).render(**about)
-    seeing = (seen, _tokens(caption) + IMAGE_TOKENS, CAPTION_TOKENS)
+    look = prompts.load("look" if outright else "caption", config.prompts).render(**about)
+    written = LABEL_TOKENS if outright else CAPTION_TOKENS
+    seeing = (seen, _tokens(look) + IMAGE_TOKENS, written)
     costs = [_dollars(config.llm, steps), _dollars(config.vlm, [seeing] if seen else [])]
     return Estimate(
         calls=sum(step[0] for step in (*steps, seeing)),

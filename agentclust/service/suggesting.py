@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from agentclust import ictc, prompts, wording
+from agentclust import prompts, wording
 from agentclust.captioners import Captioner
 from agentclust.errors import ImageProblem, RunError
-from agentclust.ictc import naming
+from agentclust.ictc import describing, naming
 from agentclust.models.asking import Asker
 from agentclust.progress import Reporter
 from agentclust.types import Choice, Refusal, Reply, Sample
@@ -98,7 +98,7 @@ def _captions(
     if isinstance(captioner, Asker):
         template = prompts.load("caption", folder)
         requests = [template.render(s, criterion=ABOUT) for s in unseen]
-        for index, reply in captioner.complete(requests, ictc.CAPTION_TOKENS):
+        for index, reply in captioner.complete(requests, describing.CAPTION_TOKENS):
             if isinstance(reply, Reply):
                 known[unseen[index].id] = reply.text
     elif captioner is not None:
@@ -117,7 +117,7 @@ def _tried(
     """The suggestion, None where the criterion tells the captions not apart."""
     label, fits = prompts.load("label", folder), prompts.load("fits", folder)
     requests = [label.render(criterion=criterion, caption=text) for text in captions]
-    replies = [r for _, r in llm.complete(requests, ictc.LABEL_TOKENS, stop=["\n"])]
+    replies = [r for _, r in llm.complete(requests, describing.LABEL_TOKENS, stop=["\n"])]
     labels = [wording.normalise(r.text) for r in replies if isinstance(r, Reply)]
     known = [text for text in labels if not wording.is_unknown(text)]
     merged = wording.merge(wording.count(known))
