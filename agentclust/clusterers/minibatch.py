@@ -8,7 +8,6 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClusterMixin
-from sklearn.cluster import kmeans_plusplus
 from sklearn.preprocessing import normalize
 from sklearn.utils import assert_all_finite, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -16,21 +15,21 @@ from threadpoolctl import threadpool_limits
 
 from agentclust.clusterers.centred import LOOKED_AT, Labels
 from agentclust.clusterers.kmeans import KMeans
-from agentclust.clusterers.lloyd import Block, Source, moved, scores_of, squares
+from agentclust.clusterers.lloyd import Source, moved, seeds
+from agentclust.clusterers.nearest import Block, nearest, ready
 from agentclust.clusterers.projecting import Projection, fitted_projection
 from agentclust.errors import InputError
 from agentclust.files.blocks import blocks, side_by_side, taken
 
 FIRST = 16  # rows a centre in the first sample
 SETTLED = 1e-3  # a sample whose inertia falls by a smaller share has told what it can
-TRIALS = 1  # of k-means++ for each centre: more of them take long and gain little
 TURNS = 20  # updates on one sample at most
 
 
 class MiniBatchKMeans(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     """K-means whose cost is a few passes over the data, and whose memory does not grow with it.
 
-    k-means++ (Arthur and Vassilvitskii, SODA 2007) places the centres on a small random sample.
+    k-means++ or, for more centres, k-means|| places them on a small random sample.
     Lloyd's updates move them until they settle; then the sample is doubled, keeping what it had
     (nested mini-batches: Newling and Fleuret, NeurIPS 2016, section 3), up to `sample` rows a
     centre. The best of `n_init` such starts then sees all rows, `passes` times. Rows are read in
@@ -130,12 +129,14 @@ class MiniBatchKMeans(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         """The cluster of the nearest centre for each row of X, shape (n,); -1 as in `labels_`."""
         check_is_fitted(self)
         X = self._checked(X, reset=False)
-        found = np.empty(len(X), dtype=np.int64)
+        found, known = np.empty(len(X), dtype=np.int64), ready(self.centers_)
         for start, rows in self._source(X):
-            nearest = scores_of(rows, self.centers_).argmax(axis=1)
-            unknown = self.spherical & ~rows.any(axis=1)
-            found[start : start + len(rows)] = np.where(unknown, -1, nearest)
+            found[start : start + len(rows)] = self._of_known(rows, nearest(rows, known)[0], -1)
         return found
+
+    def _of_known(self, rows: Block, values: NDArray[Any], otherwise: int) -> NDArray[Any]:
+        """The values but for rows of zeros, which say nothing of a direction."""
+        return np.where(rows.any(axis=1), values, otherwise) if self.spherical else values
 
     def _checked(self, X: Any, reset: bool) -> NDArray[Any]:
         """X as it is where it is an array, so that a mapped file stays one."""
@@ -185,7 +186,7 @@ class MiniBatchKMeans(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     ) -> tuple[Block, float]:
         """Centres after updates on growing samples, and their inertia on the largest."""
         k, size = min(k, len(some)), min(FIRST * k, len(some))
-        centers = kmeans_plusplus(some[:size], k, random_state=random, n_local_trials=TRIALS)[0]
+        centers = seeds(some[:size], k, random)
         while True:
             before = np.inf
             for _ in range(TURNS):
@@ -199,14 +200,19 @@ class MiniBatchKMeans(ClusterMixin, BaseEstimator):  # type: ignore[misc]
 
     def _assign(self, X: NDArray[Any], centers: Block, threads: int) -> None:
         """Set what is learnt of the rows, and number the clusters that have any."""
-        scale = 1.0
+        known, scale = ready(centers), 1.0
         if not self.spherical:
             _, rows = next(self._source(X))
-            scale = float(_placed(rows, centers, 1.0, False)[2].mean()) or 1.0
+            scale = float(nearest(rows, known)[1].mean()) or 1.0
         temperature = self.temperature * scale
 
         def part(block: tuple[int, Block]) -> tuple[Labels, Block, Block]:
-            return _placed(block[1], centers, temperature, self.spherical)
+            labels, distances, sure = nearest(block[1], known, temperature)
+            return (
+                self._of_known(block[1], labels, -1),
+                self._of_known(block[1], sure, 0),
+                self._of_known(block[1], distances, 0),
+            )
 
         parts = list(side_by_side(part, self._source(X), threads))
         labels, self.probabilities_, distances = (
@@ -218,20 +224,3 @@ class MiniBatchKMeans(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         self.labels_ = places - empty
         self.centers_ = centers[found[empty:]]
         self.n_clusters_ = len(self.centers_)
-
-
-def _placed(
-    rows: Block, centers: Block, temperature: float, spherical: bool
-) -> tuple[Labels, Block, Block]:
-    """The nearest centre of each row, how likely it is its own, and its squared distance."""
-    scores = scores_of(rows, centers)
-    labels = scores.argmax(axis=1)
-    best = scores[np.arange(len(rows)), labels]
-    distances = np.maximum(squares(rows) - 2 * best, 0)
-    scores -= best[:, None]
-    scores *= 1 / temperature
-    sure = 1 / np.exp(scores, out=scores).sum(axis=1)
-    if not spherical:
-        return labels, sure, distances
-    known = rows.any(axis=1)  # a row of zeros says nothing
-    return np.where(known, labels, -1), sure * known, distances * known

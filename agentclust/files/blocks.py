@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -23,8 +24,18 @@ def blocks(
 ) -> Iterator[tuple[int, NDArray[np.float32]]]:
     """The rows from `start` on, `size` at a time in single precision, each with its first index."""
     for first in range(start, len(array), size):
-        yield first, np.asarray(array[first : first + size], dtype=np.float32)
+        yield first, _single(array[first : first + size])
         release(array)
+
+
+def _single(rows: NDArray[Any]) -> NDArray[np.float32]:
+    """The rows in single precision."""
+    # PyTorch, where it is loaded, makes them of half three times as fast as NumPy, and the same
+    torch = sys.modules.get("torch")
+    if torch is not None and rows.dtype == np.float16 and rows.flags.aligned:
+        found: NDArray[np.float32] = torch.from_numpy(np.array(rows)).float().numpy()
+        return found
+    return np.asarray(rows, dtype=np.float32)
 
 
 def taken(array: NDArray[Any], rows: NDArray[np.int64]) -> NDArray[Any]:
