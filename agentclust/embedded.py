@@ -7,17 +7,22 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.neighbors import KNeighborsClassifier
 
 from agentclust import ictc
-from agentclust.clusterers import load_clusterer
+from agentclust.clusterers import load_clusterer, needs_a_number
+from agentclust.clusterers.counting import Curve, looked_at
+from agentclust.clusterers.kmeans import KMeans
 from agentclust.clusterers.saved import can_be_saved, load, save
 from agentclust.embedders import Vectors, default_embedder, load_embedder
 from agentclust.errors import AgentclustError, RunError
+from agentclust.files.blocks import taken
 from agentclust.ictc import speaking
 from agentclust.ictc.embedding import WORDS, Embedded, by_criterion, embed, of_images, of_texts
 from agentclust.types import Sample
@@ -25,6 +30,8 @@ from agentclust.work import Work
 
 NEIGHBOURS = 10
 FITTED = "clusterer.npz"  # of an attempt: what `assign` places new images by
+COUNTED = "k_curve.json"  # of an attempt: the numbers of clusters that were tried
+LIKELIEST = 5  # clusters that a row of assignments tells the probability of
 
 
 def cluster(work: Work, clusterer: str, found: Embedded) -> None:
@@ -39,13 +46,14 @@ def cluster(work: Work, clusterer: str, found: Embedded) -> None:
         InputError: The clusterer cannot be used, or the vectors tell nothing apart.
         RunError: The clusterer fails on the vectors.
     """
-    model = _fitted(work, clusterer, found)
+    model, vectors = _fitted(work, clusterer, found)
     labels = np.asarray(model.labels_, dtype=np.int64)
     confidences = np.asarray(getattr(model, "probabilities_", (labels >= 0).astype(float)))
     names, named_by = speaking.names(work, found.samples, found.vectors, labels)
     source = f"{clusterer} on {found.by} embeddings of {WORDS[found.of]}, named by {named_by}"
-    known = {"names": names, "source": source, "labels": {}, "candidates": []}
+    known = {"names": names, "source": source, "labels": {}, "candidates": [], "of": found.of}
     work.run.write("clusters.json", known)
+    shares = model.predict_proba(vectors) if hasattr(model, "predict_proba") else None
     rows = work.run.step_rows("assignments")
     places = {s.id: index for index, s in enumerate(found.samples)}
     with work.reporter.step("assign", len(work.samples)) as advance:
@@ -55,17 +63,32 @@ def cluster(work: Work, clusterer: str, found: Embedded) -> None:
             reason = "nothing of it could be embedded" if place is None else "lies in no group"
             confidence = 0.0 if group < 0 else float(confidences[place])
             reason = reason if group < 0 else ""
-            rows.append(ictc.assignment(sample.id, group, names, confidence, "embedding", reason))
+            row = ictc.assignment(sample.id, group, names, confidence, "embedding", reason)
+            likely = {} if shares is None or group < 0 else _likeliest(shares[place])
+            rows.append(row | likely)
             advance()
 
 
-def _fitted(work: Work, name: str, found: Embedded) -> Any:
-    """The clusterer, fitted; a run that was killed while it trained goes on from there."""
-    vectors = _focused(work, found)
+def _likeliest(shares: NDArray[np.floating]) -> dict[str, list[tuple[int, float]]]:
+    """What a row tells of the likeliest clusters: each with its probability, the likeliest first.
+
+    Args:
+        shares: The probability of each cluster, shape (n_clusters,).
+    """
+    order = np.argsort(-shares, kind="stable")[:LIKELIEST]
+    return {"likely": [(int(c), round(float(shares[c]), 4)) for c in order]}
+
+
+def _fitted(work: Work, name: str, found: Embedded) -> tuple[Any, Vectors]:
+    """The clusterer, fitted, and what to; a run that was killed while it trained goes on there."""
+    vectors = focused(work, found)
     checkpoint = work.run.attempt / "checkpoint.npz"
     config = work.run.config
+    wanted, curve = work.run.n_clusters, None
+    if wanted == "auto" and needs_a_number(name):
+        wanted, curve = _as_many_as_kmeans(vectors, config.seed)
     with work.reporter.counted("train") as progress:
-        model = load_clusterer(name, work.run.n_clusters, config.seed, config.clusterer_settings,
+        model = load_clusterer(name, wanted, config.seed, config.clusterer_settings,
                                checkpoint=checkpoint, progress=progress)  # fmt: skip
         try:
             with warnings.catch_warnings():
@@ -79,14 +102,24 @@ def _fitted(work: Work, name: str, found: Embedded) -> Any:
             raise RunError(name, why, "try other settings, or another --method") from error
     for doubt in getattr(model, "doubts_", ()):
         work.run.note(doubt)
+    curve = curve or getattr(model, "curve_", None)
+    if curve is not None:
+        work.run.write(COUNTED, curve.as_json())
     embedder = load_embedder(found.by)
     if can_be_saved(model) and vectors is found.vectors and not embedder.fitted:
         save(model, name, work.run.attempt / FITTED, by=found.by, identity=embedder.identity)
     checkpoint.unlink(missing_ok=True)
-    return model
+    return model, vectors
 
 
-def _focused(work: Work, found: Embedded) -> Vectors:
+def _as_many_as_kmeans(vectors: Vectors, seed: int) -> tuple[int, Curve | None]:
+    """How many clusters k-means finds, for a clusterer that cannot tell by itself."""
+    some = np.asarray(taken(vectors, looked_at(len(vectors), seed)), dtype=np.float32)
+    model = KMeans(random_state=seed).fit(some)
+    return model.n_clusters_, model.curve_ and replace(model.curve_, n_rows=len(vectors))
+
+
+def focused(work: Work, found: Embedded) -> Vectors:
     """The vectors, those of captions focused on the criterion by their words.
 
     That takes an embedder that knows what words mean, and the setting `focus`.
@@ -185,7 +218,8 @@ def _predicted(work: Work, fitted: Path, names: Sequence[str]) -> bool:
             rows.append(ictc.assignment(sample.id, -1, names, 0.0, "", reason))
             continue
         best = int(np.argmax(own))
-        rows.append(ictc.assignment(sample.id, best, names, float(own[best]), "embedding"))
+        row = ictc.assignment(sample.id, best, names, float(own[best]), "embedding")
+        rows.append(row | _likeliest(own))
     return True
 
 

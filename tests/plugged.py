@@ -111,7 +111,7 @@ class Colours:
 
 
 def pictures(folder: Path, colours: str) -> Path:
-    """A folder with a plain picture for each letter of `colours`: r, g, b or k for black."""
+    """A folder with a plain picture for each letter of `colours`: r, g, b, y or k for black."""
     from PIL import Image
 
     folder.mkdir(parents=True)
@@ -119,6 +119,7 @@ def pictures(folder: Path, colours: str) -> Path:
         # no two files are equal
         shade = 255 - number
         colour = {"r": (shade, 0, 0), "g": (0, shade, 0), "b": (0, 0, shade), "k": (0, 0, 0)}
+        colour["y"] = (shade, shade, 0)
         Image.new("RGB", (8 + number, 8), colour[letter]).save(folder / f"secret{number}.png")
     return folder
 

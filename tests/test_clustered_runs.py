@@ -66,6 +66,35 @@ def test_other_clusterers_by_name(method, tmp_path):
     assert len(set(groups(found).values())) == 3
 
 
+@pytest.mark.parametrize("method", ["kmeans", "agglomerative", "minibatch-kmeans"])
+def test_how_many_groups_there_are_is_found_and_told(method, tmp_path):
+    found = ran(tmp_path, method, n_clusters="auto", colours="rgby" * 6)
+    assert found.n_clusters == 4
+    told = json.loads((found.run / "01-colour/k_curve.json").read_text())
+    assert (told["chosen"], told["looked_at"], told["n_rows"]) == (4, 24, 24)
+    best = max(told["tried"], key=lambda row: row["silhouette"])
+    assert best["n_clusters"] == 4
+    page = (found.run / "report.html").read_text("utf-8")
+    assert "<h3>How many clusters</h3>" in page
+    assert ">4 clusters</text>" in page
+
+
+@pytest.mark.parametrize(("colours", "n_clusters"), [("rrrrrr", 1), ("r", 1), ("rb", 2)])
+def test_pictures_that_hardly_differ(colours, n_clusters, tmp_path):
+    found = ran(tmp_path, "kmeans", n_clusters="auto", colours=colours)
+    assert found.n_clusters == n_clusters
+    assert (found.run / "map.npz").exists()
+
+
+def test_a_number_that_was_asked_for_needs_no_curve(tmp_path):
+    found = ran(tmp_path, "kmeans")
+    assert not (found.run / "01-colour/k_curve.json").exists()
+    assert "How many clusters" not in (found.run / "report.html").read_text("utf-8")
+    (found.run / "01-colour/k_curve.json").write_text('{"tried": [{}]}')
+    with complains("k_curve.json: is damaged"):
+        service.report(found.run, QUIET)
+
+
 def test_the_agent_falls_back_to_it(tmp_path):
     settings = ["clusterer=scan", "clusterer.n_heads=2"]
     found = ran(tmp_path, "agent", settings)
@@ -79,7 +108,6 @@ def test_the_agent_falls_back_to_it(tmp_path):
     [
         ("temi", ["clusterer.bta=1"], "bta: unknown setting of temi; did you mean 'beta'?"),
         ("temi", ["clusterer.beta=a lot"], "beta='a lot': is not a number over 0"),
-        ("agglomerative", [], "n_clusters=auto: agglomerative needs a number"),
         ("temy", [], "temy: unknown method; did you mean 'temi'?"),
         ("agent", ["clusterer=temi", "clusterer.hidden=0"], "hidden=0: is not a whole number"),
         ("temi", ["clusterer.beta=[1]"], "clusterer_settings.beta"),

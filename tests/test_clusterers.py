@@ -1,15 +1,17 @@
 import doctest
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from sklearn.cluster import AgglomerativeClustering
-from sklearn.metrics import adjusted_rand_score
+from sklearn.metrics import adjusted_rand_score, silhouette_samples
 from sklearn.preprocessing import normalize
 from sklearn.utils.estimator_checks import check_estimator
 
 from agentclust.clusterers import consensus, kmeans, load_clusterer, ward
 from agentclust.clusterers.consensus import Consensus
+from agentclust.clusterers.counting import Curve, silhouettes
 from agentclust.clusterers.kmeans import KMeans
 from agentclust.clusterers.ward import Ward
 from tests.complaints import complains
@@ -56,6 +58,36 @@ def test_auto_looks_at_a_part_of_many_rows(kind):
     X, truth = bunches(4, each=800, spread=0.1, width=6)
     model = kind(random_state=0, max_clusters=6).fit(X)
     assert (model.n_clusters_, adjusted_rand_score(truth, model.labels_)) == (4, 1)
+    assert (model.curve_.looked_at, model.curve_.n_rows) == (2000, 3200)
+
+
+@EACH
+def test_the_curve_tells_what_each_number_gave(kind):
+    X, _ = bunches(5, each=20, spread=0.12)
+    curve = kind(random_state=0, max_clusters=9).fit(X).curve_
+    assert curve.counts == tuple(range(2, 10))
+    assert (curve.looked_at, curve.n_rows, curve.n_clusters) == (100, 100, 5)
+    assert max(curve.scores) == curve.scores[3] > 0.7
+    assert kind(n_clusters=5, random_state=0).fit(X).curve_ is None
+
+
+def test_the_fewest_within_one_standard_error_are_chosen():
+    curve = Curve((2, 3, 4, 5), (0.1, 0.48, 0.5, 0.3), (0.0, 0.5, 0.03, 0.0), 10, 10)
+    assert curve.n_clusters == 3
+    assert replace(curve, errors=(0, 0.5, 0.01, 0)).n_clusters == 4
+    assert curve.as_json()["tried"][1] == {
+        "n_clusters": 3, "silhouette": 0.48, "standard_error": 0.5,
+    }  # fmt: skip
+
+
+def test_the_silhouette_is_that_of_scikit_learn():
+    X, truth = bunches(4, spread=0.4)
+    rows = normalize(X)
+    ((mean, error), (alone, _)) = silhouettes(rows, [truth, np.zeros(len(X), int)], 0)
+    values = silhouette_samples(rows, truth, metric="cosine")
+    assert mean == pytest.approx(values.mean())
+    assert error == pytest.approx(values.std() / len(values) ** 0.5)
+    assert alone == -1
 
 
 @EACH
@@ -94,7 +126,7 @@ def test_a_row_of_zeros_is_unassigned(kind):
 @EACH
 @pytest.mark.parametrize(
     ("different", "wanted", "found"),
-    [(1, 3, 1), (1, "auto", 1), (2, "auto", 2), (3, 5, 3), (3, "auto", 2), (4, 4, 4)],
+    [(1, 3, 1), (1, "auto", 1), (2, "auto", 2), (3, 5, 3), (3, "auto", 3), (4, 4, 4)],
 )
 def test_no_more_clusters_than_rows_that_differ(kind, different, wanted, found):
     X = np.eye(6)[np.arange(12) % different]

@@ -64,6 +64,8 @@ def test_auto_takes_as_many_as_kmeans_finds(kind):
     X, truth = bunches(5, each=40, spread=0.12)
     model = made(kind, "auto").fit(X)
     assert (model.n_clusters_, adjusted_rand_score(truth, model.labels_)) == (5, 1)
+    assert model.curve_.n_clusters == 5
+    assert made(kind, 5).fit(X).curve_ is None
 
 
 @EACH

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -40,13 +42,30 @@ def show(run: Path, as_json: bool) -> None:
     is_flag=True,
     help="Add what a classifier that learns the true labels makes of the same embeddings.",
 )
+@click.option(
+    "--curves",
+    is_flag=True,
+    help="Add ACC, NMI, ARI and top-5 accuracy of the 50, 100, … 1000 surest samples (curves.csv).",
+)
+@click.option("--around", metavar="ID", help="Curves of the nearest neighbours of this one, too.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def evaluate(run: Path, labels: Path, axis: str | None, probe: bool, as_json: bool) -> None:
+def evaluate(
+    run: Path,
+    labels: Path,
+    axis: str | None,
+    probe: bool,
+    curves: bool,
+    around: str | None,
+    as_json: bool,
+) -> None:
     """Compare RUN with true labels: ACC, NMI, ARI and more, the best and the worst clusters."""
-    from agentclust import service
+    from agentclust import pages, service
 
-    service.evaluate(run, labels, axis)
-    scores = service.evaluation(run)
+    service.evaluate(run, labels, axis, curves=curves, around=around)
+    scores: dict[str, Any] = service.evaluation(run)
+    points = pages.points(run)
+    if points and as_json:
+        scores["curves"] = [asdict(point) for point in points]
     if probe:
         scores |= service.probe(run, labels, axis)
     if as_json:
@@ -61,16 +80,22 @@ def evaluate(run: Path, labels: Path, axis: str | None, probe: bool, as_json: bo
         else:
             shown = f"{value:.4f}" if isinstance(value, float) else value
             click.echo(f"{name:15} {shown}")
+    if points:
+        click.echo(f"{'candidates':>10}  {'ACC':>6} {'NMI':>6} {'ARI':>6} {'top-5':>6}  by")
+    for point in points:
+        top5 = "-" if point.top5 is None else f"{point.top5:.4f}"
+        scored = f"{point.acc:.4f} {point.nmi:.4f} {point.ari:.4f} {top5:>6}"
+        click.echo(f"{point.n:10}  {scored}  {point.order}")
 
 
 @cli.command()
 @click.argument("run", type=EXISTING)
 def report(run: Path) -> None:
     """Write the report page of RUN anew."""
-    from agentclust import pages, service
+    from agentclust import service
 
     for folder in service.runs_in(run):
-        click.echo(pages.write_report(folder))
+        click.echo(service.report(folder))
 
 
 @cli.command()

@@ -10,6 +10,7 @@ from agentclust import plugins
 from agentclust.errors import InputError
 
 OURS = ("checkpoint", "progress")  # what a run decides and no setting
+TODO = "name a class in the manner of sklearn.cluster"
 
 
 def load_clusterer(
@@ -42,16 +43,12 @@ def load_clusterer(
         MissingExtra: It needs an optional dependency that is not installed.
     """
     build = plugins.find("clusterers", name)
-    todo = "name a class in the manner of sklearn.cluster"
+    taken = _parameters(name, build)
     settings = settings or {}
-    try:
-        taken = inspect.signature(build).parameters
-    except (TypeError, ValueError) as error:
-        raise InputError(name, f"cannot be built ({error})", todo) from error
     for word in settings:
         if word not in taken or word in OURS:
             raise plugins.unknown(f"setting of {name}", word, [w for w in taken if w not in OURS])
-    if n_clusters == "auto" and "n_clusters" in taken and taken["n_clusters"].default != "auto":
+    if n_clusters == "auto" and _counted(taken):
         raise InputError("n_clusters=auto", f"{name} needs a number", "pass --n-clusters K")
     offered = {"n_clusters": n_clusters, "random_state": seed} | offered
     try:
@@ -59,9 +56,30 @@ def load_clusterer(
         clusterer = build(**{**known, **settings})
     except Exception as error:  # the code of others raises anything
         why = f"cannot be built ({type(error).__name__}: {error})"
-        raise InputError(name, why, todo) from error
+        raise InputError(name, why, TODO) from error
     if not (hasattr(clusterer, "fit") and hasattr(clusterer, "get_params")):
-        raise InputError(name, f"is a {type(clusterer).__name__}, no clusterer", todo)
+        raise InputError(name, f"is a {type(clusterer).__name__}, no clusterer", TODO)
     if hasattr(clusterer, "check_settings"):
         clusterer.check_settings()
     return clusterer
+
+
+def needs_a_number(name: str) -> bool:
+    """Whether the clusterer has to be told how many clusters there are.
+
+    Raises:
+        InputError: Nobody knows the name, or what is behind it is no clusterer.
+        MissingExtra: It needs an optional dependency that is not installed.
+    """
+    return _counted(_parameters(name, plugins.find("clusterers", name)))
+
+
+def _counted(taken: Mapping[str, inspect.Parameter]) -> bool:
+    return "n_clusters" in taken and taken["n_clusters"].default != "auto"
+
+
+def _parameters(name: str, build: Any) -> Mapping[str, inspect.Parameter]:
+    try:
+        return inspect.signature(build).parameters
+    except (TypeError, ValueError) as error:
+        raise InputError(name, f"cannot be built ({error})", TODO) from error

@@ -12,23 +12,21 @@ from typing import Any, ClassVar, Literal, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClusterMixin
-from sklearn.metrics import silhouette_samples
 from sklearn.preprocessing import normalize
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from agentclust.clusterers.counting import Curve, Labels, looked_at, silhouettes
 from agentclust.errors import InputError
 
 Rows = NDArray[np.float64]
-Labels = NDArray[np.int64]
-
-LOOKED_AT = 2000  # rows whose silhouette is measured: its cost grows with their square
 
 
 class Centred(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     """A clusterer of directions: each cluster has a centre, and nearness is the cosine.
 
-    Rows of zeros say nothing and are unassigned.
+    Rows of zeros say nothing and are unassigned. Where `n_clusters` is "auto", `curve_` holds what
+    each number of clusters gave (`agentclust.clusterers.counting`), on at most 2,000 rows; else it
+    is None.
     """
 
     n_clusters: int | Literal["auto"]
@@ -36,6 +34,7 @@ class Centred(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     temperature: float
     random_state: Any
     kept: ClassVar[tuple[str, ...]] = ("centers_",)  # what predicting takes
+    anew: ClassVar[bool] = False  # whether a partition is made otherwise once its number is known
 
     @abstractmethod
     def _partitions(self, rows: Rows, counts: Sequence[int]) -> Iterable[Labels]:
@@ -56,9 +55,8 @@ class Centred(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         known = rows.any(axis=1)
         if not known.any():
             raise InputError("the vectors", "are all zero", "embed something else")
-        counts = self._counts(len({row.tobytes() for row in rows[known]}))
-        partitions = list(self._partitions(rows[known], counts))
-        labels = best_of(rows[known], partitions, self.random_state)
+        counts = self._counts(int(known.sum()), len({row.tobytes() for row in rows[known]}))
+        labels = self._partition(rows[known], counts)
         self.labels_ = np.full(len(rows), -1)
         self.labels_[known] = np.unique(labels, return_inverse=True)[1]
         self.centers_ = centers_of(rows[known], self.labels_[known])
@@ -81,10 +79,24 @@ class Centred(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         shares = self._shares(1 - rows @ self.centers_.T)
         return np.where(rows.any(axis=1, keepdims=True), shares, 0.0)
 
-    def _counts(self, n_different: int) -> Sequence[int]:
-        """The numbers of clusters to try, given how many different rows there are."""
+    def _partition(self, rows: Rows, counts: Sequence[int]) -> Labels:
+        """The partition of the number that is asked for, or that is best."""
+        self.curve_: Curve | None = None
+        if len(counts) > 1:
+            some = rows[looked_at(len(rows), self.random_state)]
+            tried = list(self._partitions(some, counts))
+            scores, errors = zip(*silhouettes(some, tried, self.random_state), strict=True)
+            self.curve_ = Curve(tuple(counts), scores, errors, len(some), len(rows))
+            if len(some) == len(rows) and not self.anew:
+                return tried[self.curve_.best]
+            counts = [self.curve_.n_clusters]
+        return next(iter(self._partitions(rows, counts)))
+
+    def _counts(self, n_rows: int, n_different: int) -> Sequence[int]:
+        """The numbers of clusters to try, given how many rows there are, and different ones."""
         if self.n_clusters == "auto":
-            return range(2, min(self.max_clusters, n_different - 1) + 1) or [min(n_different, 2)]
+            most = min(self.max_clusters, n_different, n_rows - 1)
+            return range(2, most + 1) or [min(n_different, 2)]
         return [min(a_number(self.n_clusters), n_different)]
 
     def _shares(self, distances: Rows) -> Rows:
@@ -107,37 +119,3 @@ def centers_of(rows: NDArray[np.floating], labels: Labels) -> Rows:
     """The direction of each cluster's sum, shape (k, d)."""
     members = labels == np.arange(labels.max(initial=-1) + 1)[:, None]
     return np.asarray(normalize(members.astype(float) @ rows))
-
-
-def best_of(rows: Rows, partitions: Sequence[Labels], random_state: Any) -> Labels:
-    """The first partition whose mean silhouette is as good as the best; fewest clusters first.
-
-    That is within one standard error of it (the rule of Breiman et al., Classification and
-    Regression Trees, 1984, section 3.4.3), for the silhouette of Rousseeuw (J. Comput. Appl. Math.
-    1987) with the cosine distance on at most 2,000 rows.
-    """
-    if len(partitions) == 1:
-        return partitions[0]
-    scores = silhouettes(rows, partitions, random_state)
-    best, error = max(scores)
-    return partitions[next(i for i, (score, _) in enumerate(scores) if score >= best - error)]
-
-
-def silhouettes(
-    rows: NDArray[np.floating], partitions: Sequence[Labels], random_state: Any
-) -> list[tuple[float, float]]:
-    """The mean silhouette of each partition of unit rows and its standard error, as `best_of`."""
-    chosen = np.arange(len(rows))
-    if len(rows) > LOOKED_AT:
-        chosen = check_random_state(random_state).permutation(len(rows))[:LOOKED_AT]
-    distances = np.clip(1 - rows[chosen] @ rows[chosen].T, 0, None)
-    np.fill_diagonal(distances, 0)
-    return [_silhouette(distances, labels[chosen]) for labels in partitions]
-
-
-def _silhouette(distances: NDArray[np.floating], labels: Labels) -> tuple[float, float]:
-    """Its mean over the samples, and the standard error of that."""
-    if not 1 < len(np.unique(labels)) < len(labels):
-        return -1.0, 0.0
-    values = silhouette_samples(distances, labels, metric="precomputed")
-    return float(values.mean()), float(values.std() / np.sqrt(len(values)))

@@ -13,7 +13,8 @@ from sklearn import cluster
 from sklearn.utils import check_random_state
 from threadpoolctl import threadpool_limits
 
-from agentclust.clusterers.centred import LOOKED_AT, Centred, Labels, Rows, best_of, centers_of
+from agentclust.clusterers.centred import Centred, Rows, centers_of
+from agentclust.clusterers.counting import Labels, looked_at
 
 UNSURE_OF = (10, 40)  # clusters of the runs where nobody said how many are wanted
 
@@ -38,6 +39,7 @@ class Consensus(Centred):
 
     Attributes:
         labels_: Cluster of each row, shape (n,); -1 for a row of zeros.
+        curve_: What each number of clusters gave, where ``"auto"`` tried several; else None.
         n_clusters_: How many clusters were found.
         centers_: Unit centres, shape (k, d).
         distances_: 1 - cosine to each centre, shape (n, k).
@@ -49,6 +51,8 @@ class Consensus(Centred):
         >>> bool(model.labels_[0] == model.labels_[1] != model.labels_[2] == model.labels_[3])
         True
     """
+
+    anew = True
 
     def __init__(
         self,
@@ -67,14 +71,14 @@ class Consensus(Centred):
 
     def _partitions(self, rows: Rows, counts: Sequence[int]) -> Iterator[Labels]:
         random = check_random_state(self.random_state)
-        chosen = np.sort(random.permutation(len(rows))[:LOOKED_AT])
+        chosen = looked_at(len(rows), random)
         some = rows[chosen]
         if len(some) == 1:
             yield np.zeros(len(rows), dtype=np.int64)
             return
         if len(counts) > 1:
-            cuts = joined(evidence(some, UNSURE_OF, self.n_partitions, random), counts)
-            counts = [len(np.unique(best_of(some, cuts, random)))]
+            yield from joined(evidence(some, UNSURE_OF, self.n_partitions, random), counts)
+            return
         found = evidence(some, (counts[0], 2 * counts[0]), self.n_partitions, random)
         (labels,) = joined(found, counts)
         everywhere = np.argmax(rows @ centers_of(some, labels).T, axis=1)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import adjusted_mutual_info_score
 
-from agentclust.clusterers.centred import Labels, silhouettes
+from agentclust.clusterers.counting import Labels, silhouettes
 
 NEAREST = 5  # neighbours whose clusters are compared with a row's own
 FAR_LESS = 0.85  # of k-means' silhouette: k-means seeks it, so that a little less means nothing

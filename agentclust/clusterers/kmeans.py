@@ -10,7 +10,8 @@ from sklearn import cluster
 from sklearn.utils import check_random_state
 from threadpoolctl import threadpool_limits
 
-from agentclust.clusterers.centred import Centred, Labels, Rows, centers_of
+from agentclust.clusterers.centred import Centred, Rows, centers_of
+from agentclust.clusterers.counting import Labels
 
 TURNS = 100  # far more than it ever takes
 
@@ -32,6 +33,7 @@ class KMeans(Centred):
 
     Attributes:
         labels_: Cluster of each row, shape (n,); -1 for a row of zeros.
+        curve_: What each number of clusters gave, where ``"auto"`` tried several; else None.
         n_clusters_: How many clusters were found.
         centers_: Unit centres, shape (k, d).
         distances_: 1 - cosine to each centre, shape (n, k).

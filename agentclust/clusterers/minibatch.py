@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -13,7 +14,7 @@ from sklearn.utils import assert_all_finite, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 from threadpoolctl import threadpool_limits
 
-from agentclust.clusterers.centred import LOOKED_AT, Labels
+from agentclust.clusterers.counting import LOOKED_AT, Curve, Labels
 from agentclust.clusterers.kmeans import KMeans
 from agentclust.clusterers.lloyd import Source, moved, seeds
 from agentclust.clusterers.nearest import Block, nearest, ready
@@ -53,6 +54,7 @@ class MiniBatchKMeans(ClusterMixin, BaseEstimator):  # type: ignore[misc]
 
     Attributes:
         labels_: Cluster of each row, shape (n,); -1 for a row of zeros where `spherical`.
+        curve_: What each number of clusters gave, where ``"auto"`` tried several; else None.
         n_clusters_: How many clusters were found.
         centers_: Centres, of length 1 where `spherical`, shape (k, d or n_components).
         inertia_: Sum of the squared distances to the own centre, as the rows are clustered.
@@ -159,10 +161,12 @@ class MiniBatchKMeans(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             if value < least:
                 raise InputError(f"{name}={value!r}", f"is below {least}", f"give {least} or more")
         wanted = self.n_clusters
+        self.curve_: Curve | None = None
         if wanted == "auto":
             some = self._rows(np.asarray(taken(X, np.sort(order[:LOOKED_AT])), dtype=np.float32))
-            model = KMeans(max_clusters=self.max_clusters, random_state=self.random_state)
-            wanted = int(model.fit(some).n_clusters_)
+            model = KMeans(max_clusters=self.max_clusters, random_state=self.random_state).fit(some)
+            wanted = int(model.n_clusters_)
+            self.curve_ = model.curve_ and replace(model.curve_, n_rows=len(X))
         elif not isinstance(wanted, int | np.integer) or wanted < 1:
             raise InputError(f"n_clusters={wanted!r}", "is no number of clusters", "give 2 or more")
         k = round(wanted * self.over)

@@ -122,6 +122,7 @@ class TEMI(Trained):
     Attributes:
         labels_: Cluster of each row, shape (n,); -1 for a row of zeros.
         probabilities_: Probability of that cluster, shape (n,).
+        curve_: What each number of clusters gave, where ``"auto"`` tried several; else None.
         n_clusters_: How many clusters have members.
         prototypes_: The surest row of each cluster, shape (k,).
         doubts_: What speaks for k-means instead, and other warnings, in sentences.

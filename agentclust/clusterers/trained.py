@@ -20,7 +20,8 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 from threadpoolctl import threadpool_limits
 
-from agentclust.clusterers.centred import Labels, a_number
+from agentclust.clusterers.centred import a_number
+from agentclust.clusterers.counting import Curve, Labels
 from agentclust.clusterers.doubts import doubts
 from agentclust.clusterers.kmeans import KMeans
 from agentclust.clusterers.neighbours import neighbours
@@ -151,8 +152,10 @@ class Trained(ClusterMixin, BaseEstimator):  # type: ignore[misc]
 
     def _rival(self, rows: Rows, n_different: int) -> tuple[KMeans | None, int]:
         """k-means on the same rows where it is wanted, and how many clusters there will be."""
+        self.curve_: Curve | None = None
         if self.compare or self.n_clusters == "auto":
             rival = KMeans(self.n_clusters, random_state=self.random_state).fit(rows)
+            self.curve_ = rival.curve_
             return (rival if self.compare else None), rival.n_clusters_
         return None, min(a_number(self.n_clusters), n_different)
 

@@ -8,7 +8,8 @@ from typing import Any, Literal
 import numpy as np
 from scipy.cluster.hierarchy import cut_tree, ward
 
-from agentclust.clusterers.centred import Centred, Labels, Rows
+from agentclust.clusterers.centred import Centred, Rows
+from agentclust.clusterers.counting import Labels
 from agentclust.errors import InputError
 
 MOST = 20_000  # rows; the distances of all pairs take 8 bytes each: 1.6 GB
@@ -30,6 +31,7 @@ class Ward(Centred):
 
     Attributes:
         labels_: Cluster of each row, shape (n,); -1 for a row of zeros.
+        curve_: What each number of clusters gave, where ``"auto"`` tried several; else None.
         n_clusters_: How many clusters were found.
         centers_: Unit centres, shape (k, d).
         distances_: 1 - cosine to each centre, shape (n, k).

@@ -264,11 +264,20 @@ def write_json(file: Path, value: Any) -> None:
     Raises:
         RunError: The disk is full or the folder cannot be written.
     """
+    text = json.dumps(value, indent=1, ensure_ascii=False) + "\n"
+    write_whole(file, text.encode("utf-8", "backslashreplace"))
+
+
+def write_whole(file: Path, data: bytes) -> None:
+    """Write the whole file, or leave the old one.
+
+    Raises:
+        RunError: The disk is full or the folder cannot be written.
+    """
     part = file.with_suffix(".part")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(value, indent=1, ensure_ascii=False) + "\n"
-        part.write_text(text, "utf-8", errors="backslashreplace")
+        part.write_bytes(data)
         part.replace(file)
     except OSError as error:
         with suppress(OSError):

@@ -27,8 +27,9 @@ from sklearn.linear_model import RidgeCV
 from sklearn.metrics import adjusted_rand_score
 from threadpoolctl import threadpool_limits
 
-from agentclust.clusterers.centred import LOOKED_AT, Labels, centers_of
+from agentclust.clusterers.centred import centers_of
 from agentclust.clusterers.consensus import Consensus, evidence, joined
+from agentclust.clusterers.counting import LOOKED_AT, Labels
 from agentclust.embedders import Vectors, normalized
 
 PENALTIES = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0)  # of the ridge, for unit vectors

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from agentclust import wording
-from agentclust.clusterers.centred import Labels
+from agentclust.clusterers.counting import Labels
 from agentclust.config import RunConfig
 from agentclust.embedders import Vectors, default_embedder
 from agentclust.ictc import embedding, focusing, speaking

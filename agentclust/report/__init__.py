@@ -1,7 +1,8 @@
 """One run as one self-contained HTML file; knows what to show (`View`), not where it comes from.
 
-The page needs no script, no network and no other file. Its Content-Security-Policy forbids all
-three, so that a caption or file name with HTML in it stays text even if escaping ever failed.
+The page needs no network and no other file, and a script for its map alone. Its
+Content-Security-Policy forbids all else, so that a caption or file name with HTML in it stays text
+even if escaping ever failed.
 """
 
 from __future__ import annotations
@@ -21,11 +22,23 @@ from markupsafe import Markup
 from agentclust.errors import RunError
 from agentclust.report.confusion import confusion
 from agentclust.report.gallery import groups
+from agentclust.report.lines import Plot, lines
+from agentclust.report.mapped import drawn
 from agentclust.report.thumbnails import thumbnails
-from agentclust.report.view import Agreement, Attempt, Prompt, View
+from agentclust.report.view import Agreement, Attempt, Map, Prompt, View
 from agentclust.types import Clustering, Usage
 
-__all__ = ["Agreement", "Attempt", "Prompt", "View", "render", "write", "write_index"]
+__all__ = [
+    "Agreement",
+    "Attempt",
+    "Map",
+    "Plot",
+    "Prompt",
+    "View",
+    "render",
+    "write",
+    "write_index",
+]
 
 HERE = Path(__file__).parent
 
@@ -77,8 +90,9 @@ def write(view: View, target: Path) -> Path:
     Raises:
         RunError: The file cannot be written.
     """
-    clusters, unassigned = groups(view.clustering)
-    shown = [index for group in (*clusters, unassigned) for index in (*group.first, *group.last)]
+    clusters, unassigned = groups(view.clustering, view.central)
+    everybody = (*clusters, unassigned)
+    shown = [i for group in everybody for i in (*group.first, *group.central, *group.last)]
     external = _external_scores(view.agreement)
     context = {
         "view": view,
@@ -86,6 +100,7 @@ def write(view: View, target: Path) -> Path:
         "clusters": clusters,
         "unassigned": unassigned,
         "member": _members(view, shown),
+        "map": view.map and drawn(view.map, view.clustering, everybody, view.captions),
         "matched": _matched(view.agreement),
         "confusion": confusion(view.agreement, view.clustering.names) if view.agreement else None,
         "scores": {"Without true labels": view.scores} | external,
@@ -172,8 +187,9 @@ def render(template: str, context: Mapping[str, Any], target: Path) -> Path:
     Raises:
         RunError: The file cannot be written.
     """
-    style = (HERE / "style.css").read_text("utf-8")
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    inside = {"style": "style.css", "script": "map.js"}
+    texts = {name: (HERE / file).read_text("utf-8") for name, file in inside.items()}
+    digests = {name: hashlib.sha256(text.encode()).digest() for name, text in texts.items()}
     environment = Environment(
         loader=FileSystemLoader(HERE),
         autoescape=True,
@@ -181,8 +197,13 @@ def render(template: str, context: Mapping[str, Any], target: Path) -> Path:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["plot"] = lambda plot: Markup(lines(plot))
     environment.filters |= {"count": _count, "percent": _percent, "things": _things, "noun": _noun}
-    environment.globals |= {"style": Markup(style), "style_hash": digest, "texts": SCORES}
+    environment.globals |= {name: Markup(text) for name, text in texts.items()}
+    environment.globals |= {
+        f"{name}_hash": base64.b64encode(digest).decode() for name, digest in digests.items()
+    }
+    environment.globals["texts"] = SCORES
     page = environment.get_template(template).generate(context)
     partial = target.with_name(target.name + ".part")
     try:

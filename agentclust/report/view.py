@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from agentclust.report.lines import Plot
 from agentclust.types import Clustering, LeftOut, Usage
 
 
@@ -55,12 +56,34 @@ class Agreement:
         counts: Samples by true class and cluster, the unassigned in the last column, shape
             (n_classes, n_clusters + 1).
         matching: Class index -> cluster index.
+        axis: Which labels they are, where there are several kinds.
     """
 
     scores: Mapping[str, float]
     classes: tuple[str, ...]
     counts: NDArray[np.int64]
     matching: Mapping[int, int]
+    axis: str = ""
+
+
+@dataclass(frozen=True)
+class Map:
+    """Samples in two dimensions.
+
+    Attributes:
+        rows: Their indices in the clustering, shape (m,).
+        places: Shape (m, 2), of any scale.
+        how: How they are laid out, such as "by UMAP, from minilm embeddings of captions".
+        pictures: A JPEG with a tile for each, as `agentclust.report.thumbnails.sheet` makes it;
+            empty where they have none.
+        tile: Edge of a tile, pixels.
+    """
+
+    rows: NDArray[np.int64]
+    places: NDArray[np.float32]
+    how: str
+    pictures: bytes
+    tile: int
 
 
 @dataclass(frozen=True)
@@ -89,6 +112,10 @@ class View:
         usage: What each step cost, by step, in the order of the steps.
         scores: Internal scores by name (`metrics.internal`).
         agreement: Agreement with true labels; None where they are not known.
+        curves: Plots of scores over the number of candidates.
+        counted: The plot of the numbers of clusters that were tried; None where there is none.
+        map: Samples in two dimensions; None where nothing was embedded.
+        central: For a cluster, members by their nearness to its mean embedding, nearest first.
         created: ISO 8601 time of the run.
         version: Version of agentclust.
     """
@@ -110,5 +137,9 @@ class View:
     usage: Mapping[str, Usage] = field(default_factory=dict)
     scores: Mapping[str, float] = field(default_factory=dict)
     agreement: Agreement | None = None
+    curves: tuple[Plot, ...] = ()
+    counted: Plot | None = None
+    map: Map | None = None
+    central: Mapping[int, Sequence[int]] = field(default_factory=dict)
     created: str = ""
     version: str = ""

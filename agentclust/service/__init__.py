@@ -7,6 +7,7 @@ from agentclust.service.exporting import export, formats, preview, undo_export
 from agentclust.service.folders import beside, free_folder, runs_in
 from agentclust.service.grid import read_grid
 from agentclust.service.keeping import embed
+from agentclust.service.reporting import report
 from agentclust.service.running import METHODS, Person, assign, resume, start
 from agentclust.service.talking import default_llm, session, suggest
 
@@ -27,6 +28,7 @@ __all__ = [
     "preview",
     "probe",
     "read_grid",
+    "report",
     "resume",
     "run_batch",
     "runs_in",

@@ -12,12 +12,12 @@ from pathlib import Path
 from langchain_core.language_models import BaseChatModel
 
 from agentclust import agent, datasets, edits, embedded, ictc, plugins, prompts
-from agentclust.clusterers import load_clusterer
+from agentclust.clusterers import load_clusterer, needs_a_number
 from agentclust.config import RunConfig, make_config
 from agentclust.errors import AgentclustError, InputError, RunError
 from agentclust.ictc import embedding
 from agentclust.models.budget import Budget
-from agentclust.pages import told, write_report
+from agentclust.pages import mapping, told, write_report
 from agentclust.progress import Reporter
 from agentclust.run import Run, now, slug
 from agentclust.run.opening import create, must_be_free, open_run
@@ -163,7 +163,9 @@ def _check_clusterer(config: RunConfig) -> None:
     if config.method not in known and ":" not in config.method:
         raise plugins.unknown("method", config.method, known)
     name = config.clusterer if config.method in METHODS else config.method
-    load_clusterer(name, config.n_clusters, config.seed, config.clusterer_settings)
+    auto = config.n_clusters == "auto" and needs_a_number(name)
+    wanted = 2 if auto else config.n_clusters  # k-means will tell
+    load_clusterer(name, wanted, config.seed, config.clusterer_settings)
 
 
 def _execute(
@@ -178,6 +180,7 @@ def _execute(
         work.person = person
         _cluster(work)
         edits.export(work, edits.edited(work))
+        _map(work)
     del work  # with its samples: the report reads what it shows
     run.put_away()
     for note in told(run.state):
@@ -201,6 +204,14 @@ def _cluster(work: Work) -> None:
             ictc.caption(work)
         embedded.cluster(work, config.method, embedding.embed(work, of))
         score(work)
+
+
+def _map(work: Work) -> None:
+    """Lay the samples out for the report; a result without a map is still a result."""
+    try:
+        mapping.keep(work)
+    except AgentclustError as error:
+        work.reporter.say(f"no map: {error}")
 
 
 @contextmanager

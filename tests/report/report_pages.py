@@ -9,7 +9,8 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from agentclust.metrics import external, internal
-from agentclust.report import Agreement, Prompt, View
+from agentclust.report import Agreement, Map, Plot, Prompt, View
+from agentclust.report.thumbnails import TILE, sheet
 from agentclust.types import Clustering, LeftOut, Usage
 
 HOSTILE = [
@@ -84,9 +85,20 @@ def full_view(folder: Path, texts: list[str]) -> View:
         usage={part: Usage(1000, 2000, 300, 40, 5.5) for part in texts},
         scores=internal(labels, confidences, 3) | {texts[0]: 0.5},
         agreement=Agreement(scores.summary(), scores.classes, scores.counts, scores.matching),
+        curves=(Plot(texts[0], "candidates", {"ACC": [(50, 0.5), (64, 0.25)]}, None, texts[1]),),
+        counted=Plot(texts[2], "clusters", {"silhouette": [(2, 0.1)]}, (2, "2"), texts[3]),
+        map=mapped(found, texts[0]),
+        central={group: np.flatnonzero(labels == group)[::-1].tolist() for group in range(3)},
         created="2025-01-02T03:04:05+00:00",
         version=text[4],
     )
+
+
+def mapped(found: Clustering, how: str = "by hand") -> Map:
+    """A map on which the samples of a clustering lie in rows of eight, with their pictures."""
+    rows = np.arange(len(found))
+    places = np.stack([rows % 8, -(rows // 8)], axis=1).astype(np.float32)
+    return Map(rows, places, how, sheet(found.files), TILE)
 
 
 class Reader(HTMLParser):
@@ -114,7 +126,7 @@ class Reader(HTMLParser):
             assert self.open.pop() == tag
 
     def handle_data(self, data):
-        if "style" not in self.open:
+        if not {"style", "script"} & set(self.open):
             self.text += data
 
     def all(self, tag: str, **wanted: str) -> list[dict[str, str | None]]:

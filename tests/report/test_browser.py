@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from report_pages import HOSTILE, clustering, full_view
@@ -60,11 +61,15 @@ def browse(page: Path, folder: Path, widths: list[int], dark: bool = False) -> t
     frames = [
         f'<iframe width="{width}" height="800" srcdoc="{source}"></iframe>' for width in widths
     ]
-    harness = folder / "harness.html"
     script = f"<script>window.onload = () => {{ {MEASURE} }}</script>"
-    harness.write_text(
-        f"<!DOCTYPE html><meta charset=utf-8><body>{''.join(frames)}{script}", "utf-8"
-    )
+    harness = f"<!DOCTYPE html><meta charset=utf-8><body>{''.join(frames)}{script}"
+    return opened(harness, folder, dark)
+
+
+def opened(page: str, folder: Path, dark: bool = False) -> tuple[Any, str]:
+    """What the page leaves as JSON in its `output` element, and what was said on the console."""
+    harness = folder / "harness.html"
+    harness.write_text(page, "utf-8")
     flags = [*FLAGS.split(), f"--user-data-dir={folder / 'profile'}"]
     if dark:
         flags.append("--blink-settings=preferredColorScheme=0")

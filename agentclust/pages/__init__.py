@@ -12,6 +12,8 @@ import numpy as np
 from agentclust import report
 from agentclust.edits import active, described
 from agentclust.files.journal import Column, Places, read_json, whole_rows
+from agentclust.pages import mapping
+from agentclust.pages.plots import CURVES, Point, counted, curves, points
 from agentclust.run.opening import is_open
 from agentclust.run.record import (
     attempt_of,
@@ -21,7 +23,9 @@ from agentclust.run.record import (
     read_state,
     read_usage,
 )
-from agentclust.types import Usage
+from agentclust.types import Clustering, Usage
+
+__all__ = ["CURVES", "Point", "as_text", "points", "show", "told", "write_report"]
 
 STEPS = ("caption", "label", "name", "assign")
 MANY = 10_000  # samples of which no copy is to be left behind
@@ -173,6 +177,7 @@ def write_report(folder: Path) -> Path:
         usage={step: usage.get(step, Usage()) for step in dict.fromkeys((*STEPS, *usage))},
         scores=read_json(folder / state["attempt"] / "scores.json") or {},
         agreement=_agreement(folder),
+        **_pictured(folder, folder / state["attempt"], clustering),
         created=state["created"],
         version=state["versions"].get("agentclust", ""),
     )
@@ -181,6 +186,16 @@ def write_report(folder: Path) -> Path:
         del view, clustering, places, labels, assignments, captions
         gc.collect()  # Jinja's macros and contexts hold each other, and with them all of the above
     return file
+
+
+def _pictured(folder: Path, attempt: Path, clustering: Clustering) -> dict[str, Any]:
+    """The plots of a report, its map, and what is central to the clusters."""
+    plots = {"curves": curves(folder), "counted": counted(attempt)}
+    placed = mapping.read(folder)
+    if placed is None:
+        return plots
+    central = mapping.central(clustering, placed)
+    return plots | {"map": mapping.shown(folder, placed), "central": central}
 
 
 def _agreement(folder: Path) -> report.Agreement | None:
@@ -192,4 +207,5 @@ def _agreement(folder: Path) -> report.Agreement | None:
         classes=tuple(found["classes"]),
         counts=np.array(found["counts"], dtype=np.int64),
         matching={int(row): column for row, column in found["matching"].items()},
+        axis=found["axis"] or "",
     )
