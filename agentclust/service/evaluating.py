@@ -66,6 +66,7 @@ def evaluate(
         },
     )
     curving.write(folder, drawn)
+    del clustering, truth  # of very many samples, what the report reads comes in their place
     write_report(folder)
     return found
 
