@@ -70,8 +70,9 @@ def _complain(text: str) -> None:
 
 
 def _leave_interrupted() -> None:
-    again = "the same command" if sys.argv[1:2] == ["embed"] else "agentclust resume RUN"
-    _complain(f"interrupted: what was answered is kept; go on with: {again}")
+    resumable = sys.argv[1:2] in (["run"], ["resume"], ["assign"], ["chat"])
+    again = "agentclust resume RUN" if resumable else "the same command"
+    _complain(f"interrupted: what is done is kept; go on with: {again}")
     sys.stdout.flush()
     # threads waiting for an endpoint would hold the process until it answers
     os._exit(130)
