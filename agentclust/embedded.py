@@ -16,7 +16,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from agentclust import ictc
 from agentclust.clusterers import load_clusterer
 from agentclust.clusterers.saved import can_be_saved, load, save
-from agentclust.embedders import Vectors, default_embedder, load_embedder
+from agentclust.embedders import Vectors, default_embedder
 from agentclust.errors import AgentclustError, RunError
 from agentclust.ictc import speaking
 from agentclust.ictc.embedding import WORDS, Embedded, by_criterion, embed, of_images, of_texts
@@ -79,7 +79,7 @@ def _fitted(work: Work, name: str, found: Embedded) -> Any:
             raise RunError(name, why, "try other settings, or another --method") from error
     for doubt in getattr(model, "doubts_", ()):
         work.run.note(doubt)
-    embedder = load_embedder(found.by)
+    embedder = work.engine.embedder(found.by)
     if can_be_saved(model) and vectors is found.vectors and not embedder.fitted:
         save(model, name, work.run.attempt / FITTED, by=found.by, identity=embedder.identity)
     checkpoint.unlink(missing_ok=True)
@@ -91,7 +91,7 @@ def _focused(work: Work, found: Embedded) -> Vectors:
 
     That takes an embedder that knows what words mean, and the setting `focus`.
     """
-    if found.of == "image" or not work.run.config.focus or load_embedder(found.by).fitted:
+    if found.of == "image" or not work.run.config.focus or work.engine.embedder(found.by).fitted:
         return found.vectors
     return by_criterion(work, found.samples, found.vectors)
 
@@ -168,7 +168,7 @@ def place(
 def _predicted(work: Work, fitted: Path, names: Sequence[str]) -> bool:
     """Assign all samples by a fitted clusterer; False where its vectors cannot be made here."""
     model, about = load(fitted)
-    embedder = load_embedder(about["by"])
+    embedder = work.engine.embedder(about["by"])
     captions = work.run.step_rows("captions").known
     there = [s.file if embedder.of == "image" else s.id in captions for s in work.samples]
     if embedder.identity != about["identity"] or not all(there):

@@ -125,7 +125,7 @@ class Loaded:
             return [_reply(self._model.invoke(prompts[0], **known))]
         return [_reply(m) for m in self._model.batch(list(prompts), **known)]
 
-    def _choices(self, prompts: Sequence[Prompt], options: Sequence[str]) -> list[Choice]:
+    def _choices(self, prompts: Sequence[Prompt], options: list[str]) -> list[Choice]:
         if isinstance(self._model, InProcess):
             return self._model.choose(prompts, options)
         return [choose_by_schema(self._model, prompt, options) for prompt in prompts]

@@ -74,7 +74,6 @@ class Asker:
             BudgetSpent: The budget is spent.
             RunError: An answer cannot be stored.
         """
-
         question = Question("text", {"max_tokens": max_tokens, "stop": list(stop)})
         return self._each(requests, question, lambda stored: Reply(stored["text"]))
 
