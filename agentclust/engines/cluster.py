@@ -13,10 +13,14 @@ from typing import Any
 
 from agentclust.errors import InputError, RunError
 
-os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray reads it when it is imported
+# read when Ray is imported: it tells nobody that it is used, and writes nothing onto our standard
+# output, as it would where a worker dies
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")
 
 import ray
 
+CLOSING = 30.0  # seconds that threads have to see that their workers are gone
 ANSWERS_WITHIN = 5.0  # seconds that the head may take to say that it is there
 OBJECT_STORE = 256 << 20  # bytes, where Ray is started here: tasks are small, files go by path
 HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])  # RFC 9113, 3.4
@@ -43,11 +47,25 @@ class Cluster:
         changed: Held to look at or change a pool; told whenever a worker comes, ends a task or
             goes.
         pools: The pools of workers.
+        closed: Whether nobody needs them any more.
     """
 
     def __init__(self) -> None:
         self.changed = threading.Condition()
         self.pools: list[Any] = []
+        self.closed = False
+
+    def close(self) -> None:
+        """End all workers, and wait for the threads that wait for them.
+
+        A thread that called Ray after its end would end the whole process.
+        """
+        with self.changed:
+            self.closed = True
+            for pool in self.pools:
+                pool.end()
+            self.changed.notify_all()
+            self.changed.wait_for(lambda: not any(pool.at_work for pool in self.pools), CLOSING)
 
     def machines(self) -> list[tuple[float, float]]:
         """CPUs and GPUs of each machine that is alive."""

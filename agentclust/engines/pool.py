@@ -51,6 +51,7 @@ class Pool:
         side_by_side: Tasks that all of them have: those at work, and one that waits for each.
         need: As given.
         workers: Those that there are, also those that are still loading.
+        at_work: Threads that wait for a worker's answer.
     """
 
     def __init__(
@@ -66,7 +67,7 @@ class Pool:
         self._cluster, self._part, self._most, self._reporter = cluster, part, most, reporter
         self._changed = cluster.changed
         self._threads, self.side_by_side = threads, (threads + 1) * most
-        self._waiting = self._lost = 0
+        self._waiting = self._lost = self.at_work = 0
         self._failed: AgentclustError | None = None
         self._known: Facts | None = None
         with self._changed:
@@ -89,6 +90,7 @@ class Pool:
         for _ in range(LIVES):
             with self._changed:
                 hand = self._taken()
+                self.at_work += 1
             try:
                 outcome = self._outcome(hand, task)
             except RayTaskError as error:
@@ -101,6 +103,7 @@ class Pool:
             finally:
                 with self._changed:
                     hand.tasks -= 1
+                    self.at_work -= 1
                     self._changed.notify_all()
             if isinstance(outcome, AgentclustError):
                 raise outcome
@@ -111,11 +114,16 @@ class Pool:
         raise ModelError(self._part.name, why, "give a worker more memory, then resume the run")
 
     def let_go(self) -> bool:
-        """End an idle worker, if there is one."""
+        """End an idle worker, if there is one; the lock is held."""
         hand = next((h for h in self.workers if h.facts and not h.tasks), None)
         if hand is not None:
             self._end(hand)
         return hand is not None
+
+    def end(self) -> None:
+        """End all workers; the lock is held."""
+        for hand in list(self.workers):
+            self._end(hand)
 
     def _outcome(self, hand: Hand, task: Task) -> Any:
         sent = task if hand.sees else task.sent()
@@ -131,6 +139,8 @@ class Pool:
         self._waiting += 1
         try:
             while True:
+                if self._cluster.closed:
+                    raise RunError("the Ray cluster", "is left", "resume the run")
                 if self._failed:
                     raise self._failed
                 ready = [hand for hand in self.workers if hand.facts]
@@ -171,6 +181,7 @@ class Pool:
         )
         hand = Hand(actor.remote())
         self.workers.append(hand)
+        self.at_work += 1
         threading.Thread(target=self._load, args=(hand,), daemon=True).start()
 
     def _load(self, hand: Hand) -> None:
@@ -179,8 +190,14 @@ class Pool:
             call = hand.actor.load.remote(self._part, self.need.cpus, self.need.gpus, os.getcwd())
             found: Any = ray.get(call)
         except Exception as error:  # the worker died, or has not even begun
-            found = self._stillborn(error)
+            found = error
         with self._changed:
+            self.at_work -= 1
+            self._changed.notify_all()
+            if self._cluster.closed:
+                return
+            if not isinstance(found, Facts | AgentclustError):
+                found = self._stillborn(found)
             if isinstance(found, Facts):
                 found = self._checked(found)
             if isinstance(found, Facts):
@@ -188,7 +205,6 @@ class Pool:
             elif hand in self.workers:
                 self._end(hand)
                 self._failed = found
-            self._changed.notify_all()
 
     def _stillborn(self, error: Exception) -> AgentclustError | None:
         """What it means that a worker died while it loaded: nothing yet where it is the first."""
@@ -217,7 +233,7 @@ class Pool:
 
     def _drop(self, hand: Hand) -> None:
         with self._changed:
-            if hand in self.workers:
+            if hand in self.workers and not self._cluster.closed:
                 self._end(hand)
                 self._reporter.say(f"a worker of {self._part.name} was lost; its task is done anew")
 

@@ -161,8 +161,12 @@ def opened(place: Place, reporter: Reporter) -> Iterator[Machines]:
     Raises:
         InputError: Nobody answers at the address, or there are no such GPUs.
     """
+    cluster = Cluster()
     with joined(place.address):
-        yield Machines(Cluster(), place, reporter)
+        try:
+            yield Machines(cluster, place, reporter)
+        finally:
+            cluster.close()
 
 
 @contextmanager
