@@ -6,9 +6,10 @@ import logging
 import os
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from tempfile import TemporaryFile
 from typing import Any
 
 from agentclust.errors import InputError, RunError
@@ -20,6 +21,8 @@ os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")
 
 import ray
 
+LONGEST = 300  # characters of Ray's words
+LOOKED_AT = 1 << 16  # bytes
 CLOSING = 30.0  # seconds that threads have to see that their workers are gone
 ANSWERS_WITHIN = 5.0  # seconds that the head may take to say that it is there
 OBJECT_STORE = 256 << 20  # bytes, where Ray is started here: tasks are small, files go by path
@@ -37,7 +40,7 @@ class Need:
     def fits(self, cpus: float, gpus: float) -> int:
         """How many such workers fit into so many CPUs and GPUs."""
         wanted = ((self.cpus, cpus), (self.gpus, gpus))
-        return int(min((have / need for need, have in wanted if need), default=1))
+        return int(min((have / need + 1e-9 for need, have in wanted if need), default=1))
 
 
 class Cluster:
@@ -112,18 +115,33 @@ def joined(address: str) -> Iterator[str]:
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     if address and address != "auto":
         _check(address)
-    try:
-        if address:
-            ray.init(address=address, **quiet)
-        else:
-            ray.init("local", include_dashboard=False, object_store_memory=OBJECT_STORE, **quiet)
-    except (Exception, SystemExit) as error:
-        raise _not_joined(address, error) from None
+    with _aside() as said:
+        try:
+            if address:
+                ray.init(address=address, **quiet)
+            else:
+                ray.init("local", include_dashboard=False, object_store_memory=OBJECT_STORE,
+                         **quiet)  # fmt: skip
+        except (Exception, SystemExit) as error:
+            raise _not_joined(address, error, said()) from None
     try:
         yield ray.get_runtime_context().gcs_address
     finally:
         with suppress(Exception):
             ray.shutdown()
+
+
+@contextmanager
+def _aside() -> Iterator[Callable[[], str]]:
+    """Keep what Ray writes onto standard error, and give it back when it is asked for."""
+    with TemporaryFile() as kept:
+        before = os.dup(2)
+        os.dup2(kept.fileno(), 2)
+        try:
+            yield lambda: os.pread(kept.fileno(), LOOKED_AT, 0).decode(errors="replace")
+        finally:
+            os.dup2(before, 2)
+            os.close(before)
 
 
 def _check(address: str) -> None:
@@ -146,11 +164,14 @@ def _check(address: str) -> None:
         raise InputError(f"--address {address}", "what answers there is not Ray", todo)
 
 
-def _not_joined(address: str, error: BaseException) -> InputError | RunError:
-    said = " ".join(str(error).split())
+def _not_joined(address: str, error: BaseException, told: str) -> InputError | RunError:
+    said = " ".join(str(error).split())[:LONGEST].removesuffix(".")
     if "ersion mismatch" in said:
         todo = "install the same Ray and Python on every machine"
-        return InputError(f"--address {address}", said.removesuffix("."), todo)
+        return InputError(f"--address {address}", said, todo)
+    if "AuthToken" in told or "uthentication" in said:
+        todo = "set RAY_AUTH_MODE=token here, with the cluster's token where Ray looks for it"
+        return InputError(f"--address {address}", "it wants Ray's authentication token", todo)
     if isinstance(error, SystemExit):
         said = "its head does not let this process in"
     if not address:
