@@ -1,7 +1,8 @@
 """What Ray costs beside this process: the same run with both engines, one after the other.
 
 The fake model answers at once or after `--latency` seconds, so that what is measured is the way to
-an answer and back, and the journal. ``python -m tests.benchmarks.bench_engines --rows 5000``
+an answer and back, and the journal. Ray has two workers on a machine of two cores, this process
+answers one by one. ``python -m tests.benchmarks.bench_engines --rows 5000``
 """
 
 from __future__ import annotations
@@ -37,8 +38,9 @@ class Timed(Reporter):
 def measured(folder: Path, rows: int, llm: str, place: Place) -> tuple[float, float]:
     """Seconds of a whole run, and of its step of labels."""
     config = make_config(
-        {"dataset": str(folder / "m.jsonl"), "criterion": "thing", "n_clusters": 6, "llm": llm,
-         "method": "ictc", "embedder": "tfidf", "cache": False}
+        {"dataset": str(folder / "m.jsonl"), "criterion": "thing", "n_clusters": 6,
+         "llm": {"model": llm, "concurrency": 2}, "method": "ictc", "embedder": "tfidf",
+         "cache": False}
     )  # fmt: skip
     reporter = Timed(quiet=True)
     began = time.perf_counter()

@@ -6,6 +6,7 @@ import json
 import os
 import platform
 import random
+import re
 import signal
 import socket
 import sqlite3
@@ -22,7 +23,7 @@ from ray._raylet import GcsClient
 
 from agentclust import service
 from agentclust.config import make_config
-from agentclust.errors import BudgetSpent
+from agentclust.errors import BudgetSpent, InputError, ModelError
 from agentclust.progress import Reporter
 from agentclust.service import Place
 from tests.endpoint import as_fake
@@ -188,6 +189,18 @@ def test_a_file_that_a_machine_lacks_is_sent_to_it(cluster, tmp_path):
 
 
 @pytest.mark.slow
+def test_a_task_that_kills_its_workers_ends_the_run(cluster, tmp_path):
+    pictures = tmp_path / "pictures"
+    for n in range(4):
+        draw(pictures / f"{n}.png")
+    config = settings(pictures, vlm="tests.engines.parts:Deadly")
+    with pytest.raises(ModelError, match="its worker died 3 times at the same task"):
+        run(config, tmp_path / "run", Place("ray", cluster.address))
+    state = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert state["status"] == "failed"
+
+
+@pytest.mark.slow
 def test_an_endpoint_is_asked_with_the_key_of_the_worker(tmp_path, captions, monkeypatch):
     """The key is in the environment of the nodes, and never in what is sent to them."""
     with (
@@ -232,9 +245,8 @@ def test_an_address_where_nobody_answers_is_told_at_once(captions, tmp_path):
             ("nowhere", "is not the address of a cluster's head"),
         ):
             began = time.monotonic()
-            given = ("--llm", "fake", "--engine", "ray", "--address", address)
-            line = refused(*words(captions, tmp_path / "run", *given)[1:])
-            assert line.startswith(f"error: --address {address}: {why}")
+            with pytest.raises(InputError, match=re.escape(f"--address {address}: {why}")):
+                run(settings(captions), tmp_path / "run", Place("ray", address))
             assert time.monotonic() - began < 60
     assert not (tmp_path / "run").exists()
 
