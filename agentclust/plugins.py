@@ -39,8 +39,8 @@ BUILT_IN: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "ward": ("agentclust.clusterers.ward:Ward", ""),
     },
     "engines": {
-        "local": ("agentclust.engines.local:opened", ""),
-        "ray": ("agentclust.engines.remote:opened", "ray"),
+        "local": ("agentclust.engines.local:Local", ""),
+        "ray": ("agentclust.engines.remote:Machines", "ray"),
     },
     "exporters": {
         "csv": ("agentclust.export.table:write", ""),

@@ -6,7 +6,7 @@ An engine gives what answers, captions and embeds; who uses that does not see wh
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -40,7 +40,10 @@ class Place:
 
 
 class Engine(Protocol):
-    """Builds models, each as often as the engine sees fit."""
+    """Builds models, each as often as the engine sees fit.
+
+    Its class has `opened(place, reporter)` and `held(place)`, as the functions of these names here.
+    """
 
     def chat(self, config: ModelConfig, seed: int = 0) -> BaseChatModel | Answerer:
         """The chat model of a config, as `agentclust.models.load_model` knows it."""
@@ -58,8 +61,7 @@ class Engine(Protocol):
 @contextmanager
 def held(place: Place) -> Iterator[Place]:
     """The place as processes that are begun from this one reach it, kept up until the end."""
-    hold = getattr(plugins.find("engines", place.engine), "held", nullcontext)
-    with hold(place) as there:
+    with plugins.find("engines", place.engine).held(place) as there:
         yield there
 
 
@@ -71,5 +73,5 @@ def opened(place: Place, reporter: Reporter) -> Iterator[Engine]:
         InputError: Nobody knows it, or the place is not there.
         MissingExtra: It needs an optional dependency that is not installed.
     """
-    with plugins.find("engines", place.engine)(place, reporter) as engine:
+    with plugins.find("engines", place.engine).opened(place, reporter) as engine:
         yield engine

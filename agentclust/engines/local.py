@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from typing import Self
 
 from langchain_core.language_models import BaseChatModel
 
@@ -32,16 +32,27 @@ class Local:
         """The embedder of that name."""
         return load_embedder(name, of)
 
+    @classmethod
+    @contextmanager
+    def opened(cls, place: Place, reporter: Reporter) -> Iterator[Self]:
+        """The engine, which knows no other place than here.
 
-@contextmanager
-def opened(place: Place, reporter: Reporter) -> Iterator[Local]:
-    """The engine, which knows no other place than here.
+        Raises:
+            InputError: Another place is named.
+        """
+        with cls.held(place):
+            yield cls()
 
-    Raises:
-        InputError: Another place is named.
-    """
-    if replace(place, engine="") != Place(""):
-        why = "means nothing to models in this process"
-        raise InputError("--address, --workers, --worker-cpus or --worker-gpus", why,
-                         "add --engine ray")  # fmt: skip
-    yield Local()
+    @classmethod
+    @contextmanager
+    def held(cls, place: Place) -> Iterator[Place]:
+        """The place itself: every process has its own.
+
+        Raises:
+            InputError: Another place is named.
+        """
+        if place != Place(place.engine):
+            given = "--address, --workers, --worker-cpus or --worker-gpus"
+            why = "means nothing to models in this process"
+            raise InputError(given, why, "add --engine ray")
+        yield place

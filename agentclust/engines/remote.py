@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from math import ceil
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from langchain_core.language_models import BaseChatModel
 
@@ -133,10 +133,11 @@ class Machines:
 
         A language model without a GPU takes the CPUs of the smallest machine.
         """
-        of_torch = heavy or name not in WITHOUT_GPU
         gpus = self._place.worker_gpus
         if gpus is None:
-            gpus = 1.0 if self._gpus and of_torch else 0.0
+            gpus = 1.0 if self._gpus else 0.0
+        if name in WITHOUT_GPU:
+            gpus = 0.0
         cpus = self._place.worker_cpus
         if cpus is None:
             smallest = min((c for c, _ in self._cluster.machines() if c), default=1.0)
@@ -153,27 +154,24 @@ class Machines:
         threads = ceil((side_by_side or most) / most)
         return Pool(self._cluster, part, need, most, threads, self._reporter)
 
+    @classmethod
+    @contextmanager
+    def opened(cls, place: Place, reporter: Reporter) -> Iterator[Self]:
+        """The engine of a cluster that is there, or that is started on this machine.
 
-@contextmanager
-def opened(place: Place, reporter: Reporter) -> Iterator[Machines]:
-    """The engine of a cluster that is there, or that is started on this machine.
+        Raises:
+            InputError: Nobody answers at the address, or there are no such GPUs.
+        """
+        cluster = Cluster()
+        with joined(place.address):
+            try:
+                yield cls(cluster, place, reporter)
+            finally:
+                cluster.close()
 
-    Raises:
-        InputError: Nobody answers at the address, or there are no such GPUs.
-    """
-    cluster = Cluster()
-    with joined(place.address):
-        try:
-            yield Machines(cluster, place, reporter)
-        finally:
-            cluster.close()
-
-
-@contextmanager
-def _held(place: Place) -> Iterator[Place]:
-    """A cluster that several processes join one after another, as they come."""
-    with joined(place.address) as address:
-        yield replace(place, address=address)
-
-
-opened.held = _held  # type: ignore[attr-defined]
+    @classmethod
+    @contextmanager
+    def held(cls, place: Place) -> Iterator[Place]:
+        """A cluster that several processes join one after another, as they come."""
+        with joined(place.address) as address:
+            yield replace(place, address=address)

@@ -65,14 +65,14 @@ def ended(process: subprocess.Popen[str], within: float = 240) -> tuple[int, str
 
 
 def workers(cluster: Cluster) -> list[psutil.Process]:
-    """The processes of our workers that are at work on the cluster."""
+    """The processes of our workers on the cluster."""
     raylets = [
         psutil.Process(info.process.pid)
         for node in cluster.list_all_nodes()
         for info in node.all_processes.get("raylet", [])
     ]
     found = [child for raylet in raylets for child in raylet.children()]
-    return [process for process in found if _name(process).startswith("ray::Worker.")]
+    return [process for process in found if _name(process).startswith("ray::Worker")]
 
 
 def _name(process: psutil.Process) -> str:

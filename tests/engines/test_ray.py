@@ -7,7 +7,6 @@ import os
 import platform
 import random
 import re
-import signal
 import socket
 import sqlite3
 import time
@@ -104,7 +103,7 @@ def test_a_run_is_that_of_this_process_to_the_byte(cluster, captions, tmp_path):
     assert calls(here.run) == calls(there.run) > 120
 
 
-def test_a_worker_that_is_killed_loses_nothing_and_changes_nothing(cluster, captions, tmp_path):
+def test_workers_that_are_killed_lose_nothing_and_change_nothing(cluster, captions, tmp_path):
     here = run(settings(captions, llm="fake:0.02"), tmp_path / "here")
     process = begun(*words(captions, tmp_path / "there", "--llm", "fake:0.02", "--engine", "ray",
                            "--address", cluster.address))  # fmt: skip
@@ -113,10 +112,11 @@ def test_a_worker_that_is_killed_loses_nothing_and_changes_nothing(cluster, capt
         wait_for_lines(file, count)
         killed = machines.workers(cluster)
         assert killed
-        os.kill(killed[0].pid, signal.SIGKILL)
+        for worker in killed:
+            worker.kill()
     status, out, err = ended(process)
     assert status == 0, err
-    assert err.count("was lost") == 2, err
+    assert err.count("was lost") >= 2, err
     assert out.startswith("120 images by 'thing': 3 clusters")
     same(here.run, tmp_path / "there")
     assert calls(here.run) == calls(tmp_path / "there")
