@@ -13,6 +13,7 @@ The map, from the top down. Imports run downward only; pyproject.toml has the or
     embedded.py         groups out of embeddings alone, named afterwards
     ictc/               caption, label, name, assign; asking little; the published procedure
     working.py work.py  models and answers of a run that is being worked on
+    engines/            where models work: in this process, or on a Ray cluster, which it alone has
     models/  captioners/  embedders/  clusterers/  datasets/  metrics/  report/  export/
     run/  cache.py      the run directory; answers that are never paid for twice
     commands/           what a person may say in a session, read without any model
@@ -44,6 +45,8 @@ def cluster(
     n_clusters: int | str = "auto",
     out: str | os.PathLike[str] | None = None,
     quiet: bool = True,
+    engine: str = "local",
+    address: str = "",
     **settings: Any,
 ) -> Clustering:
     """Cluster images by a criterion in plain words.
@@ -54,6 +57,8 @@ def cluster(
         n_clusters: How many clusters, or ``"auto"``.
         out: The run directory, new or empty; by default one below ``runs``.
         quiet: Whether to show no progress on standard error.
+        engine: Where models work: ``"local"``, in this process, or ``"ray"``.
+        address: The head of a Ray cluster that is there.
         **settings: Any other field of `agentclust.config.RunConfig` (``llm``, ``vlm``, ``mode``,
             ``seed``, …) or of `agentclust.config.ModelConfig` (``base_url``, …).
 
@@ -80,7 +85,8 @@ def cluster(
     }
     config = make_config(values)
     folder = Path(out) if out else service.free_folder([criterion])
-    return service.start([config], folder, dataset, Reporter(quiet=quiet))[0]
+    place = service.Place(engine, address)
+    return service.start([config], folder, dataset, Reporter(quiet=quiet), place=place)[0]
 
 
 @contextmanager

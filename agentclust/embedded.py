@@ -20,7 +20,7 @@ from agentclust.clusterers import load_clusterer, needs_a_number
 from agentclust.clusterers.counting import Curve, looked_at
 from agentclust.clusterers.kmeans import KMeans
 from agentclust.clusterers.saved import can_be_saved, load, save
-from agentclust.embedders import Vectors, default_embedder, load_embedder
+from agentclust.embedders import Vectors, default_embedder
 from agentclust.errors import AgentclustError, RunError
 from agentclust.files.blocks import taken
 from agentclust.ictc import speaking
@@ -105,7 +105,7 @@ def _fitted(work: Work, name: str, found: Embedded) -> tuple[Any, Vectors]:
     curve = curve or getattr(model, "curve_", None)
     if curve is not None:
         work.run.write(COUNTED, curve.as_json())
-    embedder = load_embedder(found.by)
+    embedder = work.engine.embedder(found.by)
     if can_be_saved(model) and vectors is found.vectors and not embedder.fitted:
         save(model, name, work.run.attempt / FITTED, by=found.by, identity=embedder.identity)
     checkpoint.unlink(missing_ok=True)
@@ -124,7 +124,7 @@ def focused(work: Work, found: Embedded) -> Vectors:
 
     That takes an embedder that knows what words mean, and the setting `focus`.
     """
-    if found.of == "image" or not work.run.config.focus or load_embedder(found.by).fitted:
+    if found.of == "image" or not work.run.config.focus or work.engine.embedder(found.by).fitted:
         return found.vectors
     return by_criterion(work, found.samples, found.vectors)
 
@@ -201,7 +201,7 @@ def place(
 def _predicted(work: Work, fitted: Path, names: Sequence[str]) -> bool:
     """Assign all samples by a fitted clusterer; False where its vectors cannot be made here."""
     model, about = load(fitted)
-    embedder = load_embedder(about["by"])
+    embedder = work.engine.embedder(about["by"])
     captions = work.run.step_rows("captions").known
     there = [s.file if embedder.of == "image" else s.id in captions for s in work.samples]
     if embedder.identity != about["identity"] or not all(there):

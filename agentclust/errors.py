@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class AgentclustError(Exception):
     """A failure a person can act on.
@@ -17,6 +19,16 @@ class AgentclustError(Exception):
     def __init__(self, what: object, why: str, todo: str) -> None:
         super().__init__(" ".join(f"{what}: {why}; {todo}".split()))
         self.why = why
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """As data for another process, which makes the same error of it."""
+        return _made, (type(self), self.args, self.why)
+
+
+def _made(kind: type[AgentclustError], args: tuple[Any, ...], why: str) -> AgentclustError:
+    error = kind.__new__(kind)
+    error.args, error.why = args, why
+    return error
 
 
 class InputError(AgentclustError):

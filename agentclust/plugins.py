@@ -38,6 +38,10 @@ BUILT_IN: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "temi": ("agentclust.clusterers.temi:TEMI", "builtin"),
         "ward": ("agentclust.clusterers.ward:Ward", ""),
     },
+    "engines": {
+        "local": ("agentclust.engines.local:Local", ""),
+        "ray": ("agentclust.engines.remote:Machines", "ray"),
+    },
     "exporters": {
         "csv": ("agentclust.export.table:write", ""),
         "parquet": ("agentclust.export.parquet:write", "parquet"),

@@ -9,6 +9,8 @@ from functools import partial
 
 from agentclust.cache import Answers
 from agentclust.captioners import Captioner
+from agentclust.engines import Engine
+from agentclust.engines.local import Local
 from agentclust.models.asking import Asker
 from agentclust.progress import Reporter
 from agentclust.run import Run
@@ -20,6 +22,7 @@ class Work:
     """An open run with the parts that its steps use.
 
     Attributes:
+        engine: Where embedders are.
         missing: For a sample that a step could not do, the reason, by id.
         person: Asks the person a question and returns the answer; None where nobody is there.
     """
@@ -30,6 +33,7 @@ class Work:
     captioner: Captioner | Asker | None
     answers: Answers
     reporter: Reporter
+    engine: Engine = field(default_factory=Local)
     missing: dict[str, str] = field(default_factory=dict)
     person: Callable[[str], str] | None = None
 

@@ -10,9 +10,11 @@ from typing import Any
 from langchain_core.language_models import BaseChatModel
 
 from agentclust.cache import Answers, home
-from agentclust.captioners import Captioner, load_captioner
+from agentclust.captioners import Captioner
 from agentclust.config import ModelConfig, RunConfig
-from agentclust.models import load_model
+from agentclust.engines import Engine
+from agentclust.engines.local import Local
+from agentclust.models.answering import Answerer
 from agentclust.models.asking import Asker
 from agentclust.models.budget import Budget
 from agentclust.progress import Reporter
@@ -22,31 +24,36 @@ from agentclust.work import Work
 
 
 class Models:
-    """Loaded models, shared by the runs of one call."""
+    """Loaded models, shared by the runs of one call.
 
-    def __init__(self, reporter: Reporter) -> None:
-        self._reporter = reporter
+    Args:
+        reporter: Where progress goes.
+        engine: Where they are; by default in this process.
+    """
+
+    def __init__(self, reporter: Reporter, engine: Engine | None = None) -> None:
+        self.engine, self._reporter = engine or Local(), reporter
         self._loaded: dict[str, Any] = {}
 
     def load(
         self, config: RunConfig, samples: Sequence[Sample]
-    ) -> tuple[BaseChatModel, Captioner | BaseChatModel | None]:
+    ) -> tuple[BaseChatModel | Answerer, Captioner | BaseChatModel | Answerer | None]:
         """The language model of a run, and what writes its captions where any are missing."""
         captioner = None
         if any(s.caption is None and s.raw_label is None for s in samples):
             captioner = self._captioner(config.vlm) or self._chat(config.vlm, config.seed)
         return self._chat(config.llm, config.seed), captioner
 
-    def _chat(self, config: ModelConfig, seed: int) -> BaseChatModel:
+    def _chat(self, config: ModelConfig, seed: int) -> BaseChatModel | Answerer:
         known = f"{config.model_dump_json()} {seed}"
         if known not in self._loaded:
             with self._reporter.step(f"load {config.model}", 1):
-                self._loaded[known] = load_model(config, seed)
+                self._loaded[known] = self.engine.chat(config, seed)
         return self._loaded[known]  # type: ignore[no-any-return]
 
     def _captioner(self, config: ModelConfig) -> Captioner | None:
         if config.model not in self._loaded:
-            self._loaded[config.model] = load_captioner(config.model)
+            self._loaded[config.model] = self.engine.captioner(config.model)
         return self._loaded[config.model]  # type: ignore[no-any-return]
 
 
@@ -73,7 +80,7 @@ def working(
     samples = run.samples()
     file = None if run.config.cache else run.folder / "answers.sqlite"
     with asking(run.config, samples, models, budget, file) as (llm, captioner, answers):
-        yield Work(run, samples, llm, captioner, answers, reporter)
+        yield Work(run, samples, llm, captioner, answers, reporter, models.engine)
 
 
 @contextmanager
@@ -99,7 +106,7 @@ def asking(
         llm = Asker(model, config.llm, answers, budget, config.seed)
         captioner = (
             Asker(eyes, config.vlm, answers, budget, config.seed)
-            if isinstance(eyes, BaseChatModel)
+            if isinstance(eyes, BaseChatModel | Answerer)
             else eyes
         )
         yield llm, captioner, answers

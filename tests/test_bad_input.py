@@ -79,6 +79,8 @@ WRONG = {
     "out below a file": (("m.jsonl", "--out", "m.jsonl/run"), "m.jsonl/run: cannot be made"),
     "no dataset": ((), "Missing argument 'DATASET'"),
     "option": (("m.jsonl", "--critrion", "x"), "--critrion"),
+    "engine": (("m.jsonl", "--engine", "rai"), "rai: unknown engine; did you mean 'ray'?"),
+    "address": (("m.jsonl", "--address", "auto"), "means nothing to models in this process"),
 }  # fmt: skip
 
 

@@ -85,6 +85,7 @@ WITHOUT = """
 import json, sys
 for package in sys.argv[1:]:
     sys.modules[package] = None  # importing it fails as if it were not installed
+from agentclust import plugins
 from agentclust.captioners import load_captioner
 from agentclust.config import ModelConfig
 from agentclust.errors import MissingExtra
@@ -93,6 +94,7 @@ for load, name in (
     (lambda name: load_model(ModelConfig(model=name)), "llama-cpp:a.gguf"),
     (lambda name: load_model(ModelConfig(model=name)), "transformers:a/b"),
     (load_captioner, "builtin"),
+    (lambda name: plugins.find("engines", name), "ray"),
 ):
     try:
         load(name)
@@ -103,7 +105,7 @@ load_model(ModelConfig(model="fake"))
 
 
 def test_a_missing_extra_names_its_install_line():
-    packages = ("llama_cpp", "transformers", "torch", "skimage")
+    packages = ("llama_cpp", "transformers", "torch", "skimage", "ray")
     done = subprocess.run(
         (sys.executable, "-c", WITHOUT, *packages), capture_output=True, text=True
     )
@@ -112,7 +114,7 @@ def test_a_missing_extra_names_its_install_line():
     for line in lines:
         check(line, "which is not installed; run: pip install 'agentclust[")
     extras = [line.partition("agentclust[")[2].partition("]")[0] for line in lines]
-    assert extras == ["llama-cpp", "transformers", "builtin"]
+    assert extras == ["llama-cpp", "transformers", "builtin", "ray"]
 
 
 # an installed package of somebody else

@@ -37,7 +37,6 @@ from agentclust.errors import (
     ModelError,
     RunError,
 )
-from agentclust.models.asking import InProcess
 from agentclust.run import Run
 from agentclust.tools.ask import ask
 from agentclust.tools.ask_again import ask_again
@@ -205,7 +204,7 @@ def offered(work: Work, steps: Sequence[Step]) -> list[dict[str, Any]]:
     looks = [
         tool
         for tool in planning.LOOKS
-        if (work.person if tool == "ask" else not isinstance(work.llm.model, InProcess))
+        if (work.person if tool == "ask" else not work.llm.in_process)
     ]
     for tool in dict.fromkeys([*(step.tool for step in steps), *looks, "finish"]):
         definition = convert_to_openai_tool(as_tool(work, tool))

@@ -11,7 +11,8 @@ from agentclust import plugins
 class Captioner(Protocol):
     """Describes an image without knowing the criterion, so that criteria share its captions.
 
-    It may have an attribute ``cannot_see``: words for what its captions tell nothing about.
+    It may have an attribute ``cannot_see``: words for what its captions tell nothing about; and
+    ``side_by_side``: how many threads may call `caption` at once.
     """
 
     identity: str  # name, version and weights: whatever decides a caption
@@ -31,9 +32,17 @@ def load_captioner(name: str) -> Captioner | None:
         InputError: It cannot be loaded.
         MissingExtra: It needs an optional dependency that is not installed.
     """
+    return plugins.find("captioners", name)() if is_captioner(name) else None
+
+
+def is_captioner(name: str) -> bool:
+    """Whether a name is that of a captioner.
+
+    Raises:
+        InputError: What it names cannot be loaded.
+    """
     if name in plugins.names("captioners"):
-        return plugins.find("captioners", name)()  # type: ignore[no-any-return]
+        return True
     if "." not in name.partition(":")[0] or ":" not in name:
-        return None
-    found = plugins.find("captioners", name)
-    return found() if hasattr(found, "caption") else None
+        return False
+    return hasattr(plugins.find("captioners", name), "caption")

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from agentclust.cli.root import EXISTING, cli
+from agentclust.cli.root import EXISTING, cli, machines
 from agentclust.errors import RunError
+
+if TYPE_CHECKING:
+    from agentclust.engines import Place
 
 
 @cli.command()
@@ -40,6 +44,7 @@ from agentclust.errors import RunError
     "most 4]",
 )
 @click.option("--dry-run", is_flag=True, help="Say what would be run and what it costs.")
+@machines
 def batch(
     file: Path,
     out: Path | None,
@@ -48,6 +53,7 @@ def batch(
     retry_failed: bool,
     jobs: int | None,
     dry_run: bool,
+    place: Place,
 ) -> None:
     """Run every dataset of FILE by every criterion, method, model and seed, and write one table.
 
@@ -67,7 +73,7 @@ def batch(
             why = "cannot be run, for the reasons above"
             raise RunError(f"{broken} of {len(planned)} runs", why, "mend that, or leave them out")
         return
-    rows = service.run_batch(grid, folder, only, retry_failed, jobs)
+    rows = service.run_batch(grid, folder, only, retry_failed, jobs, None, place)
     click.echo((folder / "results.md").read_text("utf-8"))
     click.echo(f"table: {folder / 'results.csv'}")
     click.echo(f"report: {folder / 'report.html'}")

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
 
-from agentclust.cli.root import EXISTING, cli
+from agentclust.cli.root import EXISTING, cli, machines
+
+if TYPE_CHECKING:
+    from agentclust.engines import Place
 
 
 @cli.command()
@@ -31,8 +34,13 @@ from agentclust.cli.root import EXISTING, cli
     show_default=True,
     help="Number format of the vectors.",
 )
+@machines
 def embed(
-    dataset: str, embedder: str | None, out: Path | None, dtype: Literal["float16", "float32"]
+    dataset: str,
+    embedder: str | None,
+    out: Path | None,
+    dtype: Literal["float16", "float32"],
+    place: Place,
 ) -> None:
     """Embed the images of DATASET, or its captions, into a store that runs use.
 
@@ -41,6 +49,6 @@ def embed(
     """
     from agentclust import service
 
-    store = service.embed(dataset, embedder, out, dtype)
+    store = service.embed(dataset, embedder, out, dtype, None, place)
     rows, width = store.vectors.shape
     click.echo(f"{store.folder}: {rows} vectors of {width} {store.made.dtype}")

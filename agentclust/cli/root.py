@@ -7,7 +7,9 @@ import os
 import sys
 import warnings
 from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -19,6 +21,7 @@ MODEL = (
     "llama-cpp:FILE.gguf, a name from `models list`, transformers:REPO, any provider:name that "
     "LangChain knows, package.module:Class, or fake"
 )
+PLACE = ("engine", "address", "workers", "worker_cpus", "worker_gpus")
 EXISTING = click.Path(path_type=Path)
 
 
@@ -31,6 +34,54 @@ def limits(command: Callable[..., None]) -> Callable[..., None]:
     ):
         command = option(command)
     return command
+
+
+def machines(command: Callable[..., None]) -> Callable[..., None]:
+    """The options that say where models work, given to the command as `place`."""
+
+    @wraps(command)
+    def placed(*args: Any, **options: Any) -> None:
+        from agentclust.engines import Place
+
+        asked = {name: options.pop(name) for name in PLACE}
+        given = {name: value for name, value in asked.items() if value is not None}
+        command(*args, place=Place(**given), **options)
+
+    for option in (
+        click.option(
+            "--worker-gpus",
+            type=click.FloatRange(0),
+            metavar="G",
+            help="GPUs, or the share of one, that a worker takes.  [default: 1 if there are any]",
+        ),
+        click.option(
+            "--worker-cpus",
+            type=click.FloatRange(0, min_open=True),
+            metavar="C",
+            help="CPUs that a worker takes.  [default: 1; for a language model without a GPU those "
+            "of the smallest machine]",
+        ),
+        click.option(
+            "--workers",
+            type=click.IntRange(1),
+            metavar="N",
+            help="Workers a model at most.  [default: as many as there is room for]",
+        ),
+        click.option(
+            "--address",
+            metavar="HOST:PORT",
+            help="The head of the Ray cluster, or auto on a machine of it.  [default: Ray is "
+            "started on this machine alone]",
+        ),
+        click.option(
+            "--engine",
+            metavar="NAME",
+            help="Where models work: local, in this process, or ray, on the workers of a cluster "
+            "(extra ray).  [default: local]",
+        ),
+    ):
+        placed = option(placed)
+    return placed
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from agentclust.cli.root import EXISTING, MODEL, cli, limits
+from agentclust.cli.root import EXISTING, MODEL, cli, limits, machines
 from agentclust.errors import InputError
+
+if TYPE_CHECKING:
+    from agentclust.engines import Place
 
 
 @cli.command()
@@ -56,6 +59,7 @@ from agentclust.errors import InputError
     "transformers:FOLDER for either, package.module:Class.  [default: the best one installed]",
 )
 @limits
+@machines
 @click.option("--prompts", type=EXISTING, metavar="DIR", help="Templates that replace ours.")
 @click.option("--config", "file", type=EXISTING, metavar="FILE", help="A YAML file of settings.")
 @click.option(
@@ -72,6 +76,7 @@ def run(
     out: Path | None,
     file: Path | None,
     settings: tuple[str, ...],
+    place: Place,
     **options: Any,
 ) -> None:
     """Cluster the images of DATASET by each --criterion.
@@ -86,7 +91,7 @@ def run(
         make_config({"dataset": dataset, "criterion": c} | values, settings, file) for c in criteria
     ]
     folder = out or service.free_folder(criteria)
-    for clustering in service.start(configs, folder):
+    for clustering in service.start(configs, folder, place=place):
         click.echo(clustering)
         click.echo(f"report: {clustering.run / 'report.html'}\n")
 
@@ -121,14 +126,15 @@ def _number(text: str) -> int | str:
 @cli.command()
 @click.argument("run", type=EXISTING)
 @limits
-def resume(run: Path, **budget: float | None) -> None:
+@machines
+def resume(run: Path, place: Place, **budget: float | None) -> None:
     """Go on with RUN where it stopped; nothing is paid for twice.
 
     A run that fell back for want of a model or of budget goes on from there.
     """
     from agentclust import service
 
-    for clustering in service.resume(run, None, **budget):
+    for clustering in service.resume(run, None, place, **budget):
         click.echo(clustering)
         click.echo(f"report: {clustering.run / 'report.html'}\n")
 
@@ -142,7 +148,8 @@ def resume(run: Path, **budget: float | None) -> None:
     metavar="RUN2",
     help="The run directory of the new images, new or empty.  [default: one beside RUN]",
 )
-def assign(run: Path, images: str, out: Path | None) -> None:
+@machines
+def assign(run: Path, images: str, out: Path | None, place: Place) -> None:
     """Put new IMAGES into the groups of RUN.
 
     IMAGES is a dataset as for `run`. The names, the prompts and what a person changed in a session
@@ -150,6 +157,6 @@ def assign(run: Path, images: str, out: Path | None) -> None:
     """
     from agentclust import service
 
-    clustering = service.assign(run, images, out or service.beside(run))
+    clustering = service.assign(run, images, out or service.beside(run), None, place)
     click.echo(clustering)
     click.echo(f"report: {clustering.run / 'report.html'}")

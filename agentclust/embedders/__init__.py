@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from agentclust import plugins
 from agentclust.cache import Answers, key
 from agentclust.errors import AgentclustError, InputError
+from agentclust.files.blocks import side_by_side
 
 Kind = Literal["text", "image"]
 Vectors = NDArray[np.float32]
@@ -134,10 +135,11 @@ def embed_cached(
             advance()
     missing = [name for name in wanted if name not in found]
     repeats = Counter(names)
-    for start in range(0, len(missing), BATCH):
-        batch = missing[start : start + BATCH]
-        vectors = normalized(embedder.embed([wanted[name] for name in batch]))
-        for name, vector in zip(batch, vectors, strict=True):
+    batches = [missing[start : start + BATCH] for start in range(0, len(missing), BATCH)]
+    asked = ([wanted[name] for name in batch] for batch in batches)
+    made = side_by_side(embedder.embed, asked, getattr(embedder, "side_by_side", 1))
+    for batch, vectors in zip(batches, made, strict=True):
+        for name, vector in zip(batch, normalized(vectors), strict=True):
             found[name] = base64.b64encode(vector.astype("<f2").tobytes()).decode()
             answers.put(name, found[name])
             for _ in range(repeats[name]):

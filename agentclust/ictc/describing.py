@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 from agentclust import wording
 from agentclust.cache import key
 from agentclust.captioners import Captioner
 from agentclust.errors import ImageProblem
+from agentclust.files.blocks import side_by_side
 from agentclust.ictc import sparing
 from agentclust.ictc.collecting import collect, label_captions
 from agentclust.models.asking import Asker
@@ -45,8 +47,10 @@ def _captions(work: Work, samples: Sequence[Sample]) -> Iterator[tuple[str, str 
         for index, reply in work.captioner.complete(requests, CAPTION_TOKENS):
             yield seen[index].id, reply.text if isinstance(reply, Reply) else reply
     elif work.captioner is not None:
-        for sample in seen:
-            yield sample.id, _measured(work, work.captioner, sample)
+        describe = partial(_measured, work, work.captioner)
+        threads = getattr(work.captioner, "side_by_side", 1)
+        told = side_by_side(describe, seen, threads)
+        yield from zip((s.id for s in seen), told, strict=True)
 
 
 def _measured(work: Work, captioner: Captioner, sample: Sample) -> str | Refusal:

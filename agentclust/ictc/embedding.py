@@ -80,7 +80,7 @@ def embed(work: Work, first: Kind = "text") -> Embedded:
     if not there[kinds[0]]:
         raise RunError("the dataset", "has neither captions nor images to embed", "name a --vlm")
     name = name or default_embedder(kinds[0])
-    embedder = load_embedder(name)
+    embedder = work.engine.embedder(name)
     samples = there[embedder.of]
     if not samples:
         why = f"embeds {embedder.of}s, and the samples have none"
@@ -111,7 +111,7 @@ def of_images(
     work: Work, name: str, samples: Sequence[Sample], advance: Callable[[], None] = lambda: None
 ) -> Vectors:
     """The vectors of samples with images, shape (n, d), by the embedder of that name."""
-    embedder, keys, files = load_embedder(name), keys_of(samples), [s.file for s in samples]
+    embedder, keys, files = work.engine.embedder(name), keys_of(samples), [s.file for s in samples]
     if embedder.fitted:
         return embed_cached(embedder, keys, files, work.answers, advance)
     where = place(_root(work), name, embedder, keys)
@@ -192,16 +192,16 @@ def wanted(work: Work) -> Kind:
     if config.embeddings:
         return made_of(config.embeddings).of
     if config.embedder:
-        return load_embedder(config.embedder).of
+        return work.engine.embedder(config.embedder).of
     return "image" if all(s.file for s in work.samples) else "text"
 
 
 def text_embedder(work: Work) -> Embedder:
     """The run's embedder of texts: the one of its settings, else the best that is installed."""
     name = work.run.config.embedder
-    embedder = load_embedder(name) if name else None
+    embedder = work.engine.embedder(name) if name else None
     if embedder is None or embedder.of != "text":
-        embedder = load_embedder(default_embedder("text"), "text")
+        embedder = work.engine.embedder(default_embedder("text"), "text")
     return embedder
 
 

@@ -13,39 +13,25 @@ from dataclasses import asdict, replace
 from functools import partial
 from itertools import islice
 from queue import SimpleQueue
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import Any, TypeVar
 
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 
 from agentclust.cache import Answers, key
 from agentclust.config import ModelConfig
 from agentclust.errors import ImageProblem, ModelError, RequestRefused
-from agentclust.files.images import data_url
+from agentclust.models.answering import Answerer, Loaded, Question
 from agentclust.models.budget import Budget
 from agentclust.models.faults import mapped
-from agentclust.models.schema import choose_by_schema
-from agentclust.models.usage import usage_of
 from agentclust.types import Call, Choice, Refusal, Reply, Request, Usage
 
 T = TypeVar("T", Reply, Choice, Call)
-Prompt = list[BaseMessage]
+Asked = tuple[str, Request]  # with the key of its answer
+Answered = tuple[str, Any]  # a reply, choice, call or refusal with its key
 
-CALL_TOKENS = 200
 HOPELESS = 8  # so many refusals before the first answer mean that no request will be answered
+AHEAD = 2  # requests got ready for each that is asked
 DECIDING = ("model", "temperature", "base_url", "mmproj", "load_in_4bit", "n_ctx", "image_edge")
-
-
-@runtime_checkable
-class InProcess(Protocol):
-    """What our own models add to `BaseChatModel`: their weights are in this process."""
-
-    batch_size: int
-    fingerprint: str
-
-    def choose(self, prompts: Sequence[Prompt], options: Sequence[str]) -> list[Choice]:
-        """A distribution over the options for each prompt, read from the logits."""
-        ...
 
 
 class Asker:
@@ -57,7 +43,7 @@ class Asker:
 
     def __init__(
         self,
-        model: BaseChatModel,
+        model: BaseChatModel | Answerer,
         config: ModelConfig,
         answers: Answers | None = None,
         budget: Budget | None = None,
@@ -66,11 +52,17 @@ class Asker:
     ) -> None:
         self.model, self.config, self.record = model, config, record
         self._answers, self._budget = answers, budget or Budget()
+        self._source = Loaded(model, config) if isinstance(model, BaseChatModel) else model
         decides = {name: str(getattr(config, name)) for name in DECIDING}
         self._identity = decides | {
-            "fingerprint": getattr(model, "fingerprint", ""),
+            "fingerprint": self._source.fingerprint,
             "seed": seed if config.temperature else 0,
         }
+
+    @property
+    def in_process(self) -> bool:
+        """Whether the weights are in the process that answers, so that logits can be read."""
+        return self._source.in_process
 
     def complete(
         self, requests: Sequence[Request], max_tokens: int, stop: Sequence[str] = ()
@@ -82,15 +74,8 @@ class Asker:
             BudgetSpent: The budget is spent.
             RunError: An answer cannot be stored.
         """
-
-        def ask(prompts: list[Prompt]) -> list[Reply]:
-            how: dict[str, Any] = {"max_tokens": max_tokens, "stop": list(stop) or None}
-            if len(prompts) == 1:
-                return [_reply(self.model.invoke(prompts[0], **how))]
-            return [_reply(m) for m in self.model.batch(prompts, **how)]  # type: ignore[arg-type]
-
-        how = {"max_tokens": max_tokens, "stop": list(stop)}
-        return self._each(requests, how, ask, lambda stored: Reply(stored["text"]))
+        question = Question("text", {"max_tokens": max_tokens, "stop": list(stop)})
+        return self._each(requests, question, lambda stored: Reply(stored["text"]))
 
     def choose(
         self, requests: Sequence[Request], options: Sequence[str]
@@ -103,17 +88,11 @@ class Asker:
         Raises:
             ModelError, BudgetSpent, RunError: As `complete`.
         """
-        options = list(options)
-
-        def ask(prompts: list[Prompt]) -> list[Choice]:
-            if isinstance(self.model, InProcess):
-                return self.model.choose(prompts, options)
-            return [choose_by_schema(self.model, prompt, options) for prompt in prompts]
 
         def decode(stored: dict[str, Any]) -> Choice:
             return Choice(tuple(stored["probabilities"]))
 
-        return self._each(requests, {"options": options}, ask, decode)
+        return self._each(requests, Question("choice", {"options": list(options)}), decode)
 
     def call(self, request: Request, tools: Sequence[dict[str, Any]]) -> Call | Refusal:
         """The tool that the model calls.
@@ -126,30 +105,22 @@ class Asker:
             ModelError, BudgetSpent, RunError: As `complete`.
         """
 
-        def ask(prompts: list[Prompt]) -> list[Call]:
-            try:
-                bound = self.model.bind_tools(list(tools), tool_choice="any")
-            except NotImplementedError:
-                raise RequestRefused(self.config.model, "calls no tools", "name another") from None
-            return [_call(bound.invoke(prompt, max_tokens=CALL_TOKENS)) for prompt in prompts]
-
         def decode(stored: dict[str, Any]) -> Call:
             return Call(stored["name"], stored["args"], stored["text"])
 
-        _, answer = next(self._each([request], {"tools": list(tools)}, ask, decode))
+        _, answer = next(self._each([request], Question("call", {"tools": list(tools)}), decode))
         return answer
 
     def _each(
         self,
         requests: Sequence[Request],
-        how: dict[str, Any],
-        ask: Callable[[list[Prompt]], list[T]],
+        question: Question,
         decode: Callable[[dict[str, Any]], T],
     ) -> Iterator[tuple[int, T | Refusal]]:
         """Answers from the cache first, then those still to be paid; equal requests once."""
         waiting: dict[str, list[int]] = {}
         for index, request in enumerate(requests):
-            answer_key = self._key(request, how)
+            answer_key = self._key(request, question.how)
             stored = None
             if answer_key not in waiting and self._answers:
                 stored = self._answers.get(answer_key)
@@ -159,7 +130,7 @@ class Asker:
                 yield index, decode(stored)
         asked = [(k, requests[indices[0]]) for k, indices in waiting.items()]
         answered, refused = 0, 0
-        for answer_key, answer in self._ask_all(asked, ask):
+        for answer_key, answer in self._ask_all(asked, question):
             if isinstance(answer, Refusal):
                 refused += 1
                 if not answered and refused >= HOPELESS:
@@ -175,88 +146,74 @@ class Asker:
                 if not isinstance(answer, Refusal):
                     answer = replace(answer, usage=Usage())  # the equal ones cost nothing
 
-    def _ask_all(
-        self, asked: list[tuple[str, Request]], ask: Callable[[list[Prompt]], list[T]]
-    ) -> Iterator[tuple[str, T | Refusal]]:
-        if isinstance(self.model, InProcess):
-            size = max(1, self.model.batch_size)
-            for start in range(0, len(asked), size):
-                chunk = asked[start : start + size]
-                keys = [k for k, _ in chunk]
-                prompts = [partial(self._prompt, request) for _, request in chunk]
-                yield from zip(keys, self._ask_chunk(chunk, ask, prompts), strict=True)
+    def _ask_all(self, asked: list[Asked], question: Question) -> Iterator[Answered]:
+        size = self._source.batch_size
+        chunks = (asked[start : start + size] for start in range(0, len(asked), size))
+        if self._source.side_by_side > 1:
+            yield from self._ask_side_by_side(chunks, question)
             return
-        yield from self._ask_side_by_side(asked, ask)
+        for chunk in chunks:
+            prompts = [partial(self._source.prompt, request) for _, request in chunk]
+            yield from self._ask_chunk(chunk, question, prompts)
 
     def _ask_side_by_side(
-        self, asked: list[tuple[str, Request]], ask: Callable[[list[Prompt]], list[T]]
-    ) -> Iterator[tuple[str, T | Refusal]]:
-        """``concurrency`` requests in flight, the images of the next ones prepared meanwhile."""
+        self, chunks: Iterator[list[Asked]], question: Question
+    ) -> Iterator[Answered]:
+        """As many chunks in flight as may be, the prompts of the next ones prepared meanwhile."""
 
-        def send(item: tuple[str, Request], prompt: Future[Prompt]) -> list[T | Refusal]:
-            return self._ask_chunk([item], ask, [prompt.result])
+        def send(chunk: list[Asked], prompts: list[Future[Any]]) -> list[Answered]:
+            return self._ask_chunk(chunk, question, [prompt.result for prompt in prompts])
 
         images = ThreadPoolExecutor(min(4, os.cpu_count() or 1), "image")
-        senders = ThreadPoolExecutor(self.config.concurrency, "ask")
-        queue = iter(asked)
-        running: dict[Future[list[T | Refusal]], str] = {}
-        done: SimpleQueue[Future[list[T | Refusal]]] = SimpleQueue()
+        senders = ThreadPoolExecutor(self._source.side_by_side, "ask")
+        running: dict[Future[list[Answered]], None] = {}  # in order
+        done: SimpleQueue[Future[list[Answered]]] = SimpleQueue()
         try:
             while True:
-                for item in islice(queue, 2 * self.config.concurrency - len(running)):
-                    future = senders.submit(send, item, images.submit(self._prompt, item[1]))
-                    running[future] = item[0]
+                for chunk in islice(chunks, AHEAD * self._source.side_by_side - len(running)):
+                    prompts = [images.submit(self._source.prompt, request) for _, request in chunk]
+                    future = senders.submit(send, chunk, prompts)
+                    running[future] = None
                     future.add_done_callback(done.put)
                 if not running:
                     return
-                future = done.get()
-                yield running.pop(future), future.result()[0]
+                future = next(iter(running)) if self._source.in_order else done.get()
+                del running[future]
+                yield from future.result()
         finally:
             # an answer in flight is still stored by its thread, if the process lives so long
             for pool in (images, senders):
                 pool.shutdown(wait=False, cancel_futures=True)
 
     def _ask_chunk(
-        self,
-        chunk: list[tuple[str, Request]],
-        ask: Callable[[list[Prompt]], list[T]],
-        prompts: Sequence[Callable[[], Prompt]],
-    ) -> list[T | Refusal]:
+        self, chunk: list[Asked], question: Question, prompts: Sequence[Callable[[], Any]]
+    ) -> list[Answered]:
         """Ask for one batch and store what came, in the thread that paid for it."""
         self._budget.spend(len(chunk))
         started = time.perf_counter()
         try:
-            answers = ask([prompt() for prompt in prompts])
+            answers = self._source.answer(question, [prompt() for prompt in prompts])
         except Exception as error:
             fault = mapped(error, self.config)
             if not isinstance(fault, RequestRefused | ImageProblem):
                 raise fault from error
             if len(chunk) == 1:
-                return [Refusal(fault.why)]
+                return [(chunk[0][0], Refusal(fault.why))]
             return [
-                self._ask_chunk([item], ask, [prompt])[0]
+                self._ask_chunk([item], question, [prompt])[0]
                 for item, prompt in zip(chunk, prompts, strict=True)
             ]
         seconds = (time.perf_counter() - started) / len(chunk)
-        results: list[T | Refusal] = []
+        results: list[Answered] = []
         for (answer_key, _), answer in zip(chunk, answers, strict=True):
             if self._answers:
                 self._answers.put(answer_key, asdict(replace(answer, usage=Usage())))
-            paid = replace(answer.usage, calls=max(1, answer.usage.calls), seconds=seconds)
+            took = answer.usage.seconds or seconds  # on another machine, without the way there
+            paid = replace(answer.usage, calls=max(1, answer.usage.calls), seconds=took)
             self._budget.add(paid)
             self.record(paid)
-            results.append(replace(answer, usage=paid))
+            results.append((answer_key, replace(answer, usage=paid)))
         return results
-
-    def _prompt(self, request: Request) -> Prompt:
-        if request.image is None:
-            return [SystemMessage(request.system), HumanMessage(request.user)]
-        url = data_url(request.image, self.config.image_edge)
-        parts: list[str | dict[str, Any]] = [
-            {"type": "image_url", "image_url": {"url": url}},
-            {"type": "text", "text": request.user},
-        ]
-        return [SystemMessage(request.system), HumanMessage(parts)]
 
     def _key(self, request: Request, how: dict[str, Any]) -> str:
         return key(
@@ -266,15 +223,3 @@ class Asker:
             user=request.user,
             image=request.image_sha256 or str(request.image or ""),
         )
-
-
-def _reply(message: AIMessage) -> Reply:
-    # half a character, as an endpoint that cuts an emoji in two sends it, cannot be written
-    return Reply(str(message.text).encode(errors="replace").decode(), usage_of(message))
-
-
-def _call(message: AIMessage) -> Call:
-    if not message.tool_calls:
-        return Call("", {}, str(message.text), usage_of(message))
-    called = message.tool_calls[0]
-    return Call(called["name"], called["args"], "", usage_of(message))

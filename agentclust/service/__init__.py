@@ -1,5 +1,6 @@
 """What the command line, the page and Python callers all call."""
 
+from agentclust.engines import Place
 from agentclust.service.batching import plan, run_batch, summed
 from agentclust.service.comparing import compare
 from agentclust.service.evaluating import evaluate, evaluation, probe
@@ -14,6 +15,7 @@ from agentclust.service.talking import default_llm, session, suggest
 __all__ = [
     "METHODS",
     "Person",
+    "Place",
     "assign",
     "beside",
     "compare",

@@ -16,6 +16,7 @@ from multiprocessing.process import BaseProcess, parent_process
 from pathlib import Path
 from typing import Any
 
+from agentclust.engines import Place
 from agentclust.errors import AgentclustError
 from agentclust.files.journal import read_json, write_json
 from agentclust.progress import Reporter
@@ -43,11 +44,13 @@ def server() -> BaseContext:
     return context
 
 
-def begin(context: BaseContext, cell: Cell, folder: Path, dataset: Dataset) -> BaseProcess:
+def begin(
+    context: BaseContext, cell: Cell, folder: Path, dataset: Dataset, place: Place
+) -> BaseProcess:
     """Begin to run a cell; what became of it is in its record when the process has ended."""
     # the server that forks it may be older than a change of the environment
     process: BaseProcess = context.Process(  # type: ignore[attr-defined]
-        target=_run, args=(cell, folder, dataset, dict(os.environ)), daemon=True
+        target=_run, args=(cell, folder, dataset, place, dict(os.environ)), daemon=True
     )
     process.start()
     return process
@@ -71,13 +74,15 @@ def failed(why: str) -> Row:
     return {"status": "failed", "error": why}
 
 
-def _run(cell: Cell, folder: Path, dataset: Dataset, environment: Mapping[str, str]) -> None:
+def _run(
+    cell: Cell, folder: Path, dataset: Dataset, place: Place, environment: Mapping[str, str]
+) -> None:
     """Run a cell and write its row; no error leaves the process."""
     os.environ.clear()
     os.environ.update(environment)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
-        row = _measured(cell, folder, dataset) | {"status": "done", "error": ""}
+        row = _measured(cell, folder, dataset, place) | {"status": "done", "error": ""}
     except KeyboardInterrupt:
         os._exit(130)
     except AgentclustError as error:
@@ -95,7 +100,7 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _measured(cell: Cell, folder: Path, dataset: Dataset) -> Row:
+def _measured(cell: Cell, folder: Path, dataset: Dataset, place: Place) -> Row:
     """Run or go on with a cell, compare it with the true labels, and measure it."""
     began = time.monotonic()
     reporter = Reporter(quiet=True)
@@ -103,9 +108,9 @@ def _measured(cell: Cell, folder: Path, dataset: Dataset) -> Row:
         time.sleep(0.05)  # its process is ending
     begun = (folder / "run.json").exists()
     if not begun:
-        start([cell.config], folder, dataset, reporter)
+        start([cell.config], folder, dataset, reporter, place=place)
     elif read_state(folder)["status"] != "done":
-        resume(folder, reporter)
+        resume(folder, reporter, place)
     scores = evaluate(folder, cell.labels, cell.axis).summary()
     used = sum(read_usage(folder).values(), Usage())
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

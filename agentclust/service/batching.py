@@ -15,6 +15,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from agentclust.engines import Place, held
 from agentclust.errors import RunError
 from agentclust.files.journal import cannot_write, read_json, write_json
 from agentclust.models import in_process
@@ -59,6 +60,7 @@ def run_batch(
     retry_failed: bool = False,
     jobs: int | None = None,
     reporter: Reporter | None = None,
+    place: Place | None = None,
 ) -> list[Row]:
     """Run what is left of a grid, and write its tables.
 
@@ -69,6 +71,7 @@ def run_batch(
         retry_failed: Run once more what failed before.
         jobs: Runs side by side, where their models are not in process.
         reporter: Where progress goes.
+        place: Where the models work; by default each in the process of its run.
 
     Returns:
         A row for each run of the whole grid that was ever tried, in the grid's order.
@@ -90,8 +93,9 @@ def run_batch(
                 write_json(record_of(out / run.cell.name), failed(run.problem))
                 reporter.say(f"{run.cell.name}: {run.problem}")
         runnable = [run.cell for run in planned if not run.problem]
-        with reporter.step("runs", len(runnable)) as advance:
-            for cell, row in _side_by_side(runnable, out, shelf, jobs or _usual_jobs()):
+        with held(place or Place()) as there, reporter.step("runs", len(runnable)) as advance:
+            jobs = jobs or _usual_jobs(there)
+            for cell, row in _side_by_side(runnable, out, shelf, jobs, there):
                 score = f"ACC {row['acc']:.3f}, {row['seconds']:.0f} s" if "acc" in row else ""
                 reporter.say(f"{cell.name}: {row['error'] or score}")
                 _write(grid.title, every, known, out)
@@ -131,7 +135,7 @@ class _Schedule:
 
 
 def _side_by_side(
-    left: Sequence[Cell], out: Path, shelf: Shelf, jobs: int
+    left: Sequence[Cell], out: Path, shelf: Shelf, jobs: int, place: Place
 ) -> Iterator[tuple[Cell, Row]]:
     """Run the cells, and give each with its row as it ends."""
     waiting = sorted(left, key=_alone)  # those that can share the machine first
@@ -142,7 +146,7 @@ def _side_by_side(
                 if schedule.may_begin(cell):
                     waiting.remove(cell)
                     record_of(out / cell.name).unlink(missing_ok=True)
-                    process = begin(context, cell, out / cell.name, shelf.take(cell))
+                    process = begin(context, cell, out / cell.name, shelf.take(cell), place)
                     schedule.running.append((cell, process))
             for cell, process in schedule.ended():
                 yield cell, outcome(process, out / cell.name)
@@ -170,7 +174,9 @@ def _shared(cell: Cell) -> set[object]:
     }
 
 
-def _usual_jobs() -> int:
+def _usual_jobs(place: Place) -> int:
+    if place != Place():
+        return 1  # each run has all the machines
     return min(MOST, os.cpu_count() or 1)
 
 

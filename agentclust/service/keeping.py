@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from agentclust import datasets
-from agentclust.embedders import default_embedder, load_embedder
+from agentclust.embedders import default_embedder
 from agentclust.embedders.keeping import kept, place
 from agentclust.embedders.store import Number, Store
+from agentclust.engines import Engine, Place, opened
 from agentclust.errors import InputError
 from agentclust.ictc import embedding
 from agentclust.progress import Reporter
@@ -20,6 +21,7 @@ def embed(
     out: Path | None = None,
     dtype: Number = "float16",
     reporter: Reporter | None = None,
+    place: Place | None = None,
 ) -> Store:
     """Embed the images or captions of a dataset, or go on where a process before was stopped.
 
@@ -29,11 +31,24 @@ def embed(
         out: The folder of the store; by default one below the person's own, where runs look.
         dtype: Number format of the vectors.
         reporter: Where progress goes.
+        place: Where the embedder works; by default in this process.
 
     Raises:
         AgentclustError: As its message says. What is embedded is kept.
     """
     reporter = reporter or Reporter()
+    with opened(place or Place(), reporter) as engine:
+        return _embed(source, name, out, dtype, reporter, engine)
+
+
+def _embed(
+    source: str,
+    name: str | None,
+    out: Path | None,
+    dtype: Number,
+    reporter: Reporter,
+    engine: Engine,
+) -> Store:
     with reporter.counted("read") as progress:
         dataset = datasets.load(source, progress)
     for problem in dataset.left_out[:3]:
@@ -41,7 +56,7 @@ def embed(
     images = [s for s in dataset.samples if s.file is not None]
     captions = [(s, s.caption) for s in dataset.samples if s.caption is not None]
     name = name or default_embedder("image" if images else "text")
-    embedder = load_embedder(name)
+    embedder = engine.embedder(name)
     items: list[Any]
     if embedder.of == "image":
         samples, items = images, [s.file for s in images]

@@ -5,6 +5,7 @@ It owns the order of things and the status of a run; the steps themselves are to
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -14,8 +15,10 @@ from langchain_core.language_models import BaseChatModel
 from agentclust import agent, datasets, edits, embedded, ictc, plugins, prompts
 from agentclust.clusterers import load_clusterer, needs_a_number
 from agentclust.config import RunConfig, make_config
+from agentclust.engines import Place, opened
 from agentclust.errors import AgentclustError, InputError, RunError
 from agentclust.ictc import embedding
+from agentclust.models.answering import Answerer
 from agentclust.models.budget import Budget
 from agentclust.pages import mapping, told, write_report
 from agentclust.progress import Reporter
@@ -32,6 +35,7 @@ from agentclust.working import Models, budget_of, working
 
 Person = Callable[[str], str]  # a question in, the answer out
 
+HERE = Place()
 METHODS = ("agent", "ictc")  # and every clusterer by its name
 
 
@@ -41,6 +45,7 @@ def start(
     dataset: Dataset | None = None,
     reporter: Reporter | None = None,
     person: Person | None = None,
+    place: Place = HERE,
 ) -> list[Clustering]:
     """Cluster a dataset by the criteria of `configs`, which differ in nothing else.
 
@@ -50,6 +55,7 @@ def start(
         dataset: The samples; read from where the configs say if not given.
         reporter: Where progress goes.
         person: Answers a question of the agent, where somebody is there.
+        place: Where the models work.
 
     Raises:
         AgentclustError: As its message says. What was paid for is kept.
@@ -59,6 +65,18 @@ def start(
     folders = [out] if len(configs) == 1 else [out / slug(c.criterion) for c in configs]
     for folder in folders:
         must_be_free(folder)
+    with opened(place, reporter) as engine:
+        return _start(configs, folders, dataset, Models(reporter, engine), reporter, person)
+
+
+def _start(
+    configs: Sequence[RunConfig],
+    folders: Sequence[Path],
+    dataset: Dataset | None,
+    models: Models,
+    reporter: Reporter,
+    person: Person | None,
+) -> list[Clustering]:
     with reporter.counted("read") as progress:
         dataset = dataset or datasets.load(configs[0].dataset, progress)
     for problem in dataset.left_out[:3]:
@@ -70,13 +88,12 @@ def start(
         raise InputError(
             f"n_clusters={k}", f"is more than the {len(dataset)} samples", "ask for fewer clusters"
         )
-    models = Models(reporter)
     for config in configs:
         _, eyes = models.load(config, dataset.samples)
         if config.method in METHODS:
-            sees = isinstance(eyes, BaseChatModel)
+            sees = isinstance(eyes, BaseChatModel | Answerer)
             reporter.say(f"{config.criterion}: {estimate(config, dataset.samples, sees)}")
-    reporter.say(f"run directory: {out}")
+    reporter.say(f"run directory: {os.path.commonpath(folders)}")
     with ExitStack() as open_runs:
         # all of them first, so that an interrupted call is resumed with all of its criteria
         runs = [
@@ -89,13 +106,17 @@ def start(
 
 
 def resume(
-    folder: Path, reporter: Reporter | None = None, **limits: float | None
+    folder: Path,
+    reporter: Reporter | None = None,
+    place: Place = HERE,
+    **limits: float | None,
 ) -> list[Clustering]:
     """Go on with a run, or with every run in a folder of runs; nothing is paid for twice.
 
     Args:
         folder: The run directory, or the folder of several.
         reporter: Where progress goes.
+        place: Where the models work; it need not be where they did before.
         limits: ``max_calls``, ``max_tokens``, ``max_seconds``: what this session may spend; by
             default as much as the first.
 
@@ -103,21 +124,29 @@ def resume(
         AgentclustError: As `start`.
     """
     reporter = reporter or Reporter()
-    models = Models(reporter)
+    paths = runs_in(folder)
     budget = None
     results = []
-    for path in runs_in(folder):
-        with open_run(path) as run:
-            changed = {name: limit for name, limit in limits.items() if limit is not None}
-            if changed:
-                run.config = make_config(run.config.model_dump() | changed)
-                run.update(config=run.config.model_dump(mode="json"))
-            budget = budget or budget_of(run.config)
-            results.append(_execute(run, models, budget, reporter))
+    with opened(place, reporter) as engine:
+        models = Models(reporter, engine)
+        for path in paths:
+            with open_run(path) as run:
+                changed = {name: limit for name, limit in limits.items() if limit is not None}
+                if changed:
+                    run.config = make_config(run.config.model_dump() | changed)
+                    run.update(config=run.config.model_dump(mode="json"))
+                budget = budget or budget_of(run.config)
+                results.append(_execute(run, models, budget, reporter))
     return results
 
 
-def assign(folder: Path, images: str, out: Path, reporter: Reporter | None = None) -> Clustering:
+def assign(
+    folder: Path,
+    images: str,
+    out: Path,
+    reporter: Reporter | None = None,
+    place: Place = HERE,
+) -> Clustering:
     """Put new images into the groups of a finished run, as a run of their own.
 
     The names, the prompts and the edits of the finished run hold; nothing is named anew.
@@ -127,6 +156,7 @@ def assign(folder: Path, images: str, out: Path, reporter: Reporter | None = Non
         images: A dataset, as `agentclust.datasets.load` knows it.
         out: The run directory of the new images, new or empty.
         reporter: Where progress goes.
+        place: Where the models work.
 
     Raises:
         AgentclustError: As `start`.
@@ -136,11 +166,12 @@ def assign(folder: Path, images: str, out: Path, reporter: Reporter | None = Non
     must_be_free(out)
     with reporter.counted("read") as progress:
         dataset = datasets.load(images, progress)
-    models = Models(reporter)
-    models.load(config, dataset.samples)
-    with create(out, config, dataset) as run:
-        newcomers.seed(run, folder)
-        return _execute(run, models, budget_of(config), reporter)
+    with opened(place, reporter) as engine:
+        models = Models(reporter, engine)
+        models.load(config, dataset.samples)
+        with create(out, config, dataset) as run:
+            newcomers.seed(run, folder)
+            return _execute(run, models, budget_of(config), reporter)
 
 
 def _check(configs: Sequence[RunConfig]) -> None:

@@ -20,7 +20,8 @@ from stub_endpoint import Stub, completion, failure, oblige, text_of
 from agentclust.config import ModelConfig
 from agentclust.errors import AgentclustError, ModelError
 from agentclust.models import load_model
-from agentclust.models.asking import Asker, InProcess
+from agentclust.models.answering import InProcess
+from agentclust.models.asking import Asker
 from agentclust.types import Call, Choice, Refusal, Reply, Request
 
 SYSTEM = "You sort pictures. Answer with one word."

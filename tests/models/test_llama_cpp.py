@@ -16,7 +16,8 @@ from pydantic import BaseModel, Field
 from agentclust.config import ModelConfig
 from agentclust.errors import InputError, ModelError, RequestRefused
 from agentclust.models import load_model
-from agentclust.models.asking import Asker, InProcess
+from agentclust.models.answering import InProcess
+from agentclust.models.asking import Asker
 from agentclust.models.gguf.turns import turns_of
 from agentclust.models.llama_cpp import LlamaCpp
 from agentclust.models.tool_calls import MAX_TEXT

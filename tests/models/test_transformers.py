@@ -38,7 +38,8 @@ from transformers.utils import is_torchvision_available
 from agentclust.config import ModelConfig
 from agentclust.errors import InputError, ModelError, RequestRefused
 from agentclust.models import load_model
-from agentclust.models.asking import Asker, InProcess
+from agentclust.models.answering import InProcess
+from agentclust.models.asking import Asker
 from agentclust.models.hf.chat_format import PLAIN, chat_format
 from agentclust.models.hf.decoding import Sampling
 from agentclust.models.tool_calls import MAX_NUMBER, MAX_TEXT, told
