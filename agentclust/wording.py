@@ -13,6 +13,7 @@ LEADING = re.compile(
     r"|(?:an?|the)\s+|[-*•\s]+|\(?\d+[.):]\s+)+"
 )
 QUOTES = " \"'`*<>“”‘’«»"  # noqa: RUF001
+WORD = re.compile(r"\w+(?:['’-]\w+)*")  # noqa: RUF001
 NUMBERS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten",
            "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen",
            "eighteen", "nineteen", "twenty"]  # fmt: skip

@@ -167,7 +167,8 @@ def _patches(
         return None
     order = out.get("ids_restore")  # MAE shuffles its patches
     order = torch.arange(high * wide) if order is None else order[0].cpu()
-    return (before + order).reshape(high, wide)
+    found: torch.Tensor = (before + order).reshape(high, wide)
+    return found
 
 
 def _whole(model: Any, out: Any) -> torch.Tensor:

@@ -23,6 +23,7 @@ from agentclust.run.record import (
     read_state,
     read_usage,
 )
+from agentclust.report.evidence import evidence
 from agentclust.types import Clustering, Usage
 
 __all__ = ["CURVES", "Point", "as_text", "points", "show", "told", "write_report"]
@@ -147,11 +148,13 @@ def write_report(folder: Path) -> Path:
     assignments = read_rows(folder, "assignments", places)
     captions = read_rows(folder, "captions", places)
     usage = read_usage(folder)
+    clustering = read_clustering(folder)
     view = report.View(
         clustering=clustering,
         captions=Column(captions, "caption"),
         raw_labels=Column(labels, "raw_label"),
         reasons={i: row["reason"] for i, row in assignments.items() if row["reason"]},
+        evidence=evidence(clustering),
         dataset=Path(state["dataset"]["name"]).name,
         status=state["status"],
         mode=config["mode"],
