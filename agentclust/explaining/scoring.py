@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from agentclust.ictc import focusing
-from agentclust.files.blocks import blocks
 from agentclust.clusterers.centred import Labels
 from agentclust.clusterers.saved import load
 from agentclust.embedders import Embedder, Kind, Vectors, normalized
+from agentclust.files.blocks import blocks
+from agentclust.ictc import focusing
 
 MOST = 20_000  # captions that discriminants are learned from
 

@@ -15,9 +15,9 @@ from PIL import Image
 from agentclust.explaining.explained import Box, Explained, Explanation, Heat
 from agentclust.files.images import read_image
 from agentclust.files.journal import cannot_write, write_json
-from agentclust.run.record import read_clustering
 from agentclust.report.evidence import FOLDER, TABLE, evidence, known
 from agentclust.report.explained import write_page
+from agentclust.run.record import read_clustering
 
 EDGE = 320  # longest side of a heat map, pixels
 QUALITY = 80

@@ -12,6 +12,7 @@ import numpy as np
 from agentclust import report
 from agentclust.edits import active, described
 from agentclust.files.journal import Column, Places, read_json, whole_rows
+from agentclust.report.evidence import evidence
 from agentclust.pages import mapping
 from agentclust.pages.plots import CURVES, Point, counted, curves, points
 from agentclust.run.opening import is_open

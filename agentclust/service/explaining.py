@@ -9,9 +9,9 @@ from agentclust import explaining
 from agentclust.config import ModelConfig
 from agentclust.explaining import Explained
 from agentclust.explaining.writing import write
-from agentclust.run.opening import open_run
 from agentclust.pages import write_report
 from agentclust.progress import Reporter
+from agentclust.run.opening import open_run
 from agentclust.work import Work
 from agentclust.working import Models, asking, budget_of, working
 

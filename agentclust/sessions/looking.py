@@ -30,6 +30,8 @@ BY = {
     "label": "by its raw label",
     "caption": "by its caption",
     "image": "by its image",
+    "likeness": "by its likeness to others",
+    "embedding": "by its embedding",
     "person": "you put it there",
 }
 
