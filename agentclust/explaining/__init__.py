@@ -131,7 +131,7 @@ def _look(
     grouping: Grouping,
 ) -> None:
     """Find where in its image the evidence for the group of a sample lies."""
-    from agentclust.explaining.heat import contrast, heat
+    from agentclust.explaining.heat import direction, heat
 
     trace = tracer(embedder)
     if trace is None:
@@ -150,7 +150,7 @@ def _look(
         one.notes.append(f"no heat map: {problem}")
         return
     own = _column(found, grouping, one.name)
-    one.heat = heat(traced, contrast(found.scores(traced.vector[None])[0], own))
+    one.heat = heat(traced, direction(found.scores, traced.vector, own))
     one.seen = traced.seen
 
 

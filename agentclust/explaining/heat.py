@@ -1,12 +1,16 @@
 """Heat maps: which places of a picture speak for its cluster and against the others.
 
 What is explained is a contrast: the score of the picture's own cluster less the mean score of all
-others. Against the runner-up alone, maps of drawn objects pointed at the object less often.
+others. Against the runner-up alone, maps of drawn objects pointed at the object less often. Scores
+that are not linear in the vector, those of a trained head, are flat where they are sure, so that
+their derivative at the vector tells little; they are made linear by integrated gradients.
 
-Knows nothing of runs: a trace and a score in, an array out.
+Knows nothing of runs: a trace and a direction in, an array out.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -17,21 +21,52 @@ from agentclust.embedders.traces import Attentions, Features, Trace
 Heat = NDArray[np.float32]
 
 
+STEPS = 16  # on the way from nothing to the vector
+
+
 def contrast(scores: torch.Tensor, own: int) -> torch.Tensor:
-    """The score of one cluster less the mean of the others'; `scores` has shape (k,), k over 1."""
-    return scores[own] - (scores.sum() - scores[own]) / (len(scores) - 1)
-
-
-def heat(trace: Trace, score: torch.Tensor) -> Heat:
-    """Where a picture's evidence for a score lies, of the part that the network saw.
+    """The score of one cluster less the mean of the others'.
 
     Args:
-        trace: How the vector came about that `score` was made of.
-        score: One number that can be differentiated.
+        scores: Shape (n, k), k over 1.
+        own: The cluster.
+
+    Returns:
+        Shape (n,).
+    """
+    return scores[:, own] - (scores.sum(dim=1) - scores[:, own]) / (scores.shape[1] - 1)
+
+
+def direction(
+    scores: Callable[[torch.Tensor], torch.Tensor], vector: torch.Tensor, own: int
+) -> torch.Tensor:
+    """How much each number of a vector adds to the contrast, shape (d,).
+
+    The mean derivative of the contrast on the way from zero to the vector (integrated gradients:
+    Sundararajan, Taly and Yan, ICML 2017, equations 1 and 3). Of linear scores it is their weights.
+
+    Args:
+        scores: From rows of shape (n, d) to scores of shape (n, k).
+        vector: Shape (d,).
+        own: The cluster.
+    """
+    shares = (torch.arange(STEPS, device=vector.device) + 0.5) / STEPS
+    way = (shares[:, None] * vector.detach()).requires_grad_()
+    (slopes,) = torch.autograd.grad(contrast(scores(way), own).sum(), way)
+    return slopes.mean(dim=0)
+
+
+def heat(trace: Trace, towards: torch.Tensor) -> Heat:
+    """Where a picture's evidence lies, of the part that the network saw.
+
+    Args:
+        trace: How its vector came about.
+        towards: The `direction`; what is differentiated is its product with the vector.
 
     Returns:
         Shape (h, w), not negative, summing to 1; all zero where nothing speaks for the score.
     """
+    score = towards @ trace.vector
     found = grad_cam(trace, score) if isinstance(trace, Features) else roll_out(trace, score)
     total = found.sum()
     share = found / total if total > 0 else torch.zeros_like(found)

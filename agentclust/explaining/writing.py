@@ -21,10 +21,10 @@ from agentclust.run.record import read_clustering
 
 EDGE = 320  # longest side of a heat map, pixels
 QUALITY = 80
-STRENGTH = 0.75  # share of colour at the hottest place
+STRENGTH = 0.6  # share of colour at the hottest place
 DIM = 0.55  # light that is left of what the network did not see
-# from cold to hot, sRGB: dark to light in any print
-RAMP = ((40, 20, 90), (190, 45, 90), (250, 140, 40), (255, 240, 120))
+# from cold to hot, sRGB
+RAMP = ((255, 225, 110), (250, 150, 50), (215, 40, 45))
 
 
 def write(folder: Path, found: Explained) -> Path:

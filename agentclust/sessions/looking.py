@@ -126,13 +126,13 @@ def probabilities(work: Work, sample: str) -> dict[str, float]:
     label or caption, or is not there.
     """
     base = edits.grouping_of(work)
-    by = base.rows[sample]["by"]
-    if by not in ("label", "caption") or not edits.has_model(work):
+    by, label = base.rows[sample]["by"], counted_labels(work)[0].get(sample, "")
+    named = by == "label" and label in base.names  # then nothing was asked
+    if named or by not in ("label", "caption") or not edits.has_model(work):
         return {}
     try:
         with work.paying("why"):
             if by == "label":
-                label = counted_labels(work)[0].get(sample, "")
                 choice = naming.choose_labels(work, [label], base.names).get(0)
             else:
                 choice = edits.choose_captions(work, [sample], base.names).get(sample)
