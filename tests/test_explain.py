@@ -153,16 +153,19 @@ def told(run):
     ("method", "by"),
     [
         ("temi", "logits of the head of temi"),
-        ("scan", "logits of the head of scan"),
         ("minibatch-kmeans", "cosine with the mean of each group"),
     ],
 )
 def test_the_clusterer_that_made_the_run_scores(objects, tmp_path, method, by):
     root, boxes = objects
+    few = tmp_path / "photos"
+    few.mkdir()
+    for name in list(boxes)[:16]:
+        shutil.copy(root / "photos" / name, few)
     (store,) = (root / "run/embeddings").iterdir()
-    settings = [f"embeddings={store}", *(SMALL if method in ("temi", "scan") else [])]
-    ran(tmp_path, root / "photos", method=method, settings=settings)
-    found = explained(tmp_path / "run", *(f"p{number:03}" for number in range(16)))
+    settings = [f"embeddings={store}", *(SMALL if method == "temi" else [])]
+    ran(tmp_path, few, method=method, settings=settings)
+    found = explained(tmp_path / "run", *list(boxes)[:16])
     assert found.by == by
     assert found.agreement > 0.9
     told = [pointing(one.heat, one.seen, boxes[one.id]) for one in found.images]
@@ -305,8 +308,11 @@ def test_neither_captions_nor_images(tmp_path):
 
 
 def test_images_that_are_gone_or_changed(objects, tmp_path):
-    photos = shutil.copytree(objects[0] / "photos", tmp_path / "photos")
-    run = ran(tmp_path, photos).run
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for number in range(8):
+        shutil.copy(objects[0] / f"photos/p00{number}.png", photos)
+    run = ran(tmp_path, photos, n_clusters=2).run
     (photos / "p000.png").unlink()
     shutil.copy(photos / "p002.png", photos / "p001.png")
     gone, changed, there = explained(run, "p000", "p001", "p002").images

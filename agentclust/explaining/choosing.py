@@ -19,10 +19,9 @@ def named(clustering: Clustering, images: Sequence[str]) -> list[str]:
     Raises:
         InputError: No image is named so, or several are.
     """
-    files = {os.path.realpath(file): i for file, i in
-             zip(clustering.files, clustering.ids, strict=True) if file}  # fmt: skip
+    files = dict(zip(clustering.files, clustering.ids, strict=True))
     known = set(clustering.ids)
-    asked = [name if name in known else files.get(os.path.realpath(name), name) for name in images]
+    asked = [name if name in known else files.get(os.path.abspath(name), name) for name in images]
     return list(dict.fromkeys(find_samples(asked, clustering.ids)))
 
 

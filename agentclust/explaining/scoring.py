@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from agentclust.clusterers.centred import Labels
 from agentclust.clusterers.saved import load
-from agentclust.embedders import Embedder, Kind, Vectors, normalized
+from agentclust.embedders import Embedder, Vectors, normalized
 from agentclust.files.blocks import blocks
 from agentclust.ictc import focusing
 
@@ -69,7 +69,7 @@ Scorer = Linear | Head
 
 
 def scorer(
-    fitted: Path | None, embedder: Embedder, of: Kind, vectors: Vectors, labels: Labels
+    fitted: Path | None, embedder: Embedder, vectors: Vectors, labels: Labels
 ) -> Scorer | str:
     """What scores the clusters of a run.
 
@@ -83,7 +83,6 @@ def scorer(
     Args:
         fitted: The file of the clusterer that made the clusters, if there is one.
         embedder: What made the vectors.
-        of: What they are vectors of.
         vectors: Unit rows, shape (n, d).
         labels: The cluster of each, -1 for none, shape (n,).
 
@@ -99,7 +98,7 @@ def scorer(
     model, about = load(fitted) if fitted else (None, {})
     if model is not None and about["identity"] == embedder.identity:
         return _of_model(model, str(about["clusterer"]))
-    if of == "text":
+    if embedder.of == "text":
         return _discriminants(vectors, labels)
     means = _means(vectors, labels, groups)
     return Linear("cosine with the mean of each group", groups, means, np.zeros(1, np.float32))

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from agentclust.errors import InputError
 from agentclust.files.journal import read_json
 from agentclust.types import Clustering
 
@@ -40,8 +41,13 @@ def known(folder: Path) -> dict[str, dict[str, Any]]:
     Raises:
         InputError: The file of them is damaged.
     """
-    found = read_json(folder / FOLDER / TABLE) or {}
-    return {row["id"]: row for row in found.get("images", ())}
+    file = folder / FOLDER / TABLE
+    found = read_json(file)
+    try:
+        return {row["id"]: row for row in found["images"]} if found is not None else {}
+    except (KeyError, TypeError):
+        why = "does not hold explanations"
+        raise InputError(file, why, "remove it, and explain again") from None
 
 
 def evidence(clustering: Clustering) -> Mapping[str, Evidence]:

@@ -110,13 +110,12 @@ def why(work: Work, grouping: Grouping, args: Args) -> Looked:
 def _probable(work: Work, sample: str) -> list[str]:
     """How probable the groups of the attempt were, as a line, or why there is nothing to weigh."""
     base = edits.grouping_of(work)
-    row = base.rows[sample]
-    label = counted_labels(work)[0].get(sample, "")
-    if row["by"] == "label" and label in base.names:
+    by = base.rows[sample]["by"]
+    if by == "label" and (label := counted_labels(work)[0].get(sample, "")) in base.names:
         return [f"  the raw label is the name of the group {label!r}"]
     found = probabilities(work, sample)
     listed = ", ".join(f"{name} {p:.2f}" for name, p in list(found.items())[:5])
-    return [f"  probabilities {BY[row['by']]}: {listed}"] if found else []
+    return [f"  probabilities {BY[by]}: {listed}"] if found else []
 
 
 def probabilities(work: Work, sample: str) -> dict[str, float]:
@@ -126,16 +125,17 @@ def probabilities(work: Work, sample: str) -> dict[str, float]:
     label or caption, or is not there.
     """
     base = edits.grouping_of(work)
-    by, label = base.rows[sample]["by"], counted_labels(work)[0].get(sample, "")
-    named = by == "label" and label in base.names  # then nothing was asked
-    if named or by not in ("label", "caption") or not edits.has_model(work):
+    by = base.rows[sample]["by"]
+    if by not in ("label", "caption") or not edits.has_model(work):
         return {}
     try:
         with work.paying("why"):
-            if by == "label":
-                choice = naming.choose_labels(work, [label], base.names).get(0)
-            else:
+            if by == "caption":
                 choice = edits.choose_captions(work, [sample], base.names).get(sample)
+            elif (label := counted_labels(work)[0].get(sample, "")) in base.names:
+                return {}
+            else:
+                choice = naming.choose_labels(work, [label], base.names).get(0)
     except AgentclustError:  # the answers were thrown away, and the model is gone
         return {}
     if choice is None:

@@ -1,15 +1,18 @@
-"""Do heat maps point at what tells the groups? On drawn pictures, where it is known.
+"""Do explanations point at what tells the groups? On drawn pictures and captions, to be sure.
 
     python -m tests.benchmarks.bench_explain [--images 160]
 
 Each picture holds one of four objects and a grey square, which says nothing of the group. They are
-clustered by k-means on embeddings of EfficientNet-Lite0 (weights of its package), and of small
+clustered on embeddings of EfficientNet-Lite0 (weights of its package), and of small
 vision transformers that are trained here on other such pictures for about a minute, as no weights
 of large ones are at hand. "points": the share of pictures whose hottest point lies in the box
 around the object (the pointing game of Zhang et al., IJCV 2018, without its tolerance); "mass": the
 share of the heat in the box; "chance": the share of the area. "hottest", "coldest": how far the
 contrast falls when an eighth of the places is painted over, those or these; "any": when as many
-random ones are.
+random ones are. Contrasts are of cosines, and of logits with TEMI and SCAN.
+
+The captions tell who does what and where, and are grouped by where. Told is how often the word that
+decides most is one of the place, and the share of the place's words in the falls of all.
 """
 
 from __future__ import annotations
@@ -23,10 +26,13 @@ import numpy as np
 import torch
 import transformers as hf
 
-from agentclust.clusterers.kmeans import KMeans
+from agentclust.clusterers import load_clusterer
 from agentclust.embedders import load_embedder
 from agentclust.explaining.heat import contrast, direction, heat
+from agentclust.explaining.scoring import scorer
+from agentclust.explaining.words import deciding, without
 from tests.objects import KINDS, masked, picture, pictures, pointing
+from tests.scenes import PLACES, scenes
 
 EDGE, PATCH, WIDTH = 112, 16, 64
 TAUGHT, EPOCHS = 1200, 12
@@ -60,19 +66,23 @@ def taught(folder: Path, pooled: str) -> str:
     return f"transformers:{folder}"
 
 
-def measured(embedder_name: str, folder: Path, boxes: dict) -> dict[str, float]:
+def measured(embedder_name: str, method: str, folder: Path, boxes: dict) -> dict[str, float]:
     embedder = load_embedder(embedder_name)
     files = [folder / name for name in boxes]
     vectors = embedder.embed(files)
-    model = KMeans(len(KINDS), random_state=0).fit(vectors)
-    centers = torch.tensor(model.centers_, dtype=torch.float32)
+    model = load_clusterer(method, len(KINDS), 0).fit(vectors)
+
+    def scores(rows):
+        if hasattr(model, "logits"):
+            return model.logits(rows)
+        return rows @ torch.tensor(model.centers_, dtype=torch.float32).T
+
     random = np.random.default_rng(0)
     found = {word: [] for word in ("points", "mass", "chance", "hottest", "coldest", "any")}
     for file, box, own in zip(files, boxes.values(), model.labels_, strict=True):
         trace = embedder.trace(file)
-        scores = lambda rows: rows @ centers.T  # noqa: E731
         warm = heat(trace, direction(scores, trace.vector, int(own)))
-        score = contrast(trace.vector[None] @ centers.T, int(own))
+        score = contrast(scores(trace.vector[None].detach()), int(own))
         for word, value in zip(found, pointing(warm, trace.seen, box), strict=False):
             found[word].append(value)
         order = np.argsort(-warm, axis=None, kind="stable")
@@ -81,12 +91,31 @@ def measured(embedder_name: str, folder: Path, boxes: dict) -> dict[str, float]:
                              ("any", random.permutation(order)[:count])):  # fmt: skip
             grid = [divmod(int(place), warm.shape[1]) for place in places]
             other = masked(file, grid, warm.shape, trace.seen, folder.parent / "masked.png")
-            left = contrast(torch.from_numpy(embedder.embed([other])) @ centers.T, int(own))
-            found[word].append(float(score.detach() - left))
+            left = contrast(scores(torch.from_numpy(embedder.embed([other]))), int(own))
+            found[word].append(float(score - left))
     purity = len({(i % len(KINDS), int(label)) for i, label in enumerate(model.labels_)})
     return {word: float(np.mean(values)) for word, values in found.items()} | {
         "groups": purity == len(KINDS)
     }
+
+
+def words(count: int) -> str:
+    captions, places = scenes(count)
+    embedder = load_embedder("minilm")
+    vectors = embedder.embed(captions)
+    labels = np.array([list(PLACES).index(place) for place in places])
+    found = scorer(None, embedder, vectors, labels)
+    first, share = [], []
+    rows = zip(captions, places, found.scores(vectors), labels, strict=True)
+    for caption, place, row, own in rows:
+        rival = int(np.argmax(np.where(np.arange(len(row)) == own, -np.inf, row)))
+        left = without(caption)
+        others = found.scores(embedder.embed(list(left.values())))
+        falls = deciding(left, row[own] - row[rival], others[:, own] - others[:, rival])
+        telling = set(" ".join(PLACES[place]).split())
+        first.append(bool(falls) and falls[0][0] in telling)
+        share.append(sum(f for w, f in falls if w in telling) / sum(f for _, f in falls))
+    return f"{count} captions: told {np.mean(first):.3f}, share {np.mean(share):.3f}"
 
 
 def main() -> None:
@@ -97,16 +126,22 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         root = Path(scratch)
         boxes = pictures(root / "photos", options.images)
-        names = {"EfficientNet-Lite0, Grad-CAM": "efficientnet"}
+        methods = ("kmeans", "temi", "scan")
+        rows = [("EfficientNet-Lite0", "efficientnet", method) for method in methods]
         for pooled in ("class token", "attention"):
             name = taught(root / pooled.replace(" ", "-"), pooled)
-            names[f"small ViT, {pooled} pooled, roll-out"] = name
-        print("| network | points | mass | chance | hottest | coldest | any |")
-        print("|---|---|---|---|---|---|---|")
-        for title, name in names.items():
-            row = measured(name, root / "photos", boxes)
+            rows.append((f"small ViT, {pooled} pooled", name, "kmeans"))
+        print("| network | clusterer | points | mass | chance | hottest | coldest | any |")
+        print("|---|---|---|---|---|---|---|---|")
+        for title, name, method in rows:
+            row = measured(name, method, root / "photos", boxes)
             note = "" if row.pop("groups") else " (groups are not the objects)"
-            print(f"| {title}{note} | " + " | ".join(f"{v:.3f}" for v in row.values()) + " |")
+            print(
+                f"| {title}{note} | {method} | "
+                + " | ".join(f"{v:.3f}" for v in row.values())
+                + " |"
+            )
+        print(words(300))
 
 
 if __name__ == "__main__":
