@@ -149,7 +149,6 @@ def write_report(folder: Path) -> Path:
     assignments = read_rows(folder, "assignments", places)
     captions = read_rows(folder, "captions", places)
     usage = read_usage(folder)
-    clustering = read_clustering(folder)
     view = report.View(
         clustering=clustering,
         captions=Column(captions, "caption"),
