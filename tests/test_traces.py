@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pytest
 import torch
@@ -67,6 +69,17 @@ def test_each_architecture_tells_where_its_evidence_lies(networks, photo, kind):
     # the network computes its attention as before
     assert embedder._model.config._attn_implementation == ("eager" if kind in (
         "convnext", "resnet") else "sdpa")  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", GRID)
+def test_in_half_precision_the_heat_is_the_same(networks, tmp_path, photo, kind):
+    """As networks are on a GPU; they are so afterwards, too."""
+    folder = shutil.copytree(networks / kind, tmp_path / kind)  # the loaded one serves other tests
+    embedder = load_embedder(f"transformers:{folder}")
+    whole = warmth(load_embedder(f"transformers:{networks / kind}").trace(photo))
+    embedder._model.half()
+    assert np.allclose(warmth(embedder.trace(photo)), whole, atol=0.02)
+    assert embedder._model.dtype == torch.float16
 
 
 def test_what_the_network_sees_of_a_picture(networks, photo):

@@ -6,12 +6,14 @@ and its like, through sentence-transformers, which reads how their vectors are p
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import os
 import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -83,18 +85,25 @@ class TransformersImages:
         image = read_image(item)
         pixels = torch.from_numpy(self._pixels(image))[None]
         with self._busy, torch.enable_grad(), one_thread(), out_of_memory(self._name, LESS):
-            with _telling(self._model):
-                out, found = self._output(pixels.requires_grad_(), output_attentions=True)
+            model = self._exact
+            with _telling(model):
+                out, found = self._output(model, pixels.requires_grad_(), output_attentions=True)
             vector = functional.normalize(found.flatten(1)[0].float(), dim=0)
         seen = self._part(image.size)
         if out.last_hidden_state.ndim == 4:
             return Features(vector, seen, out.last_hidden_state)
         layers = tuple(out.get("attentions") or ())
-        patches = _patches(self._model, out, layers, pixels.shape)
+        patches = _patches(model, out, layers, pixels.shape)
         if patches is None:
             why = "keeps neither places nor the attention between all of them"
             raise InputError(self._name, why, "embed by a convolutional network or a plain ViT")
         return Attentions(vector, seen, layers, out.last_hidden_state, patches)
+
+    @cached_property
+    def _exact(self) -> Any:
+        """The network in full precision: half of it, as on a GPU, loses small derivatives."""
+        exact = self._model.dtype == torch.float32
+        return self._model if exact else copy.deepcopy(self._model).float()
 
     def _part(self, size: tuple[int, int]) -> Box:
         """The part of a picture of that size that is left of it when it is prepared.
@@ -118,18 +127,18 @@ class TransformersImages:
         return np.asarray(values[0], dtype=np.float32)
 
     def _seen(self, pixels: torch.Tensor) -> NDArray[np.float32]:
-        _, found = self._output(pixels)
+        _, found = self._output(self._model, pixels)
         return np.asarray(found.flatten(1).float().cpu().numpy(), dtype=np.float32)
 
-    def _output(self, pixels: torch.Tensor, **how: Any) -> tuple[Any, torch.Tensor]:
+    def _output(self, model: Any, pixels: torch.Tensor, **how: Any) -> tuple[Any, torch.Tensor]:
         """What the network says of prepared images, and the vectors in it."""
-        pixels = pixels.to(self._device, self._model.dtype)
-        if hasattr(self._model, "get_image_features"):
-            out = self._model.get_image_features(pixel_values=pixels, **how)
+        pixels = pixels.to(self._device, model.dtype)
+        if hasattr(model, "get_image_features"):
+            out = model.get_image_features(pixel_values=pixels, **how)
             return out, out.pooler_output
-        out = self._model(pixel_values=pixels, **how)
+        out = model(pixel_values=pixels, **how)
         found = getattr(out, "pooler_output", None) if self._pooled else None
-        return out, _whole(self._model, out) if found is None else found
+        return out, _whole(model, out) if found is None else found
 
 
 def _ends(places: NDArray[np.float32]) -> tuple[float, float]:
