@@ -16,7 +16,7 @@ from agentclust.cli import cli
 from agentclust.clusterers.saved import load
 from agentclust.config import make_config
 from agentclust.embedders import load_embedder
-from agentclust.explaining.explained import lies
+from agentclust.explaining.explained import as_text, lies
 from agentclust.explaining.heat import contrast
 from agentclust.explaining.words import deciding, without
 from agentclust.progress import Reporter
@@ -291,6 +291,10 @@ def test_what_cannot_be_explained(objects, run, tmp_path):
     assert not (run / "explain").exists()
     with complains("is no run directory"):
         explained(tmp_path)
+    (run / "assignments.csv").rename(run / "kept.csv")
+    with complains("has no result yet"):
+        explained(run, "p003")
+    (run / "kept.csv").rename(run / "assignments.csv")
     (run / "explain").mkdir()
     (run / "explain/explanations.json").write_text('{"images": [')
     with complains("explanations.json: cannot be read"):
@@ -343,10 +347,11 @@ def test_one_group_alone(tmp_path):
     assert [n["id"] for n in found.images[0].neighbours] == ["id0"]
 
 
-def test_captions_are_text_on_the_page(tmp_path):
-    captions = ["<script>alert(1)</script> a dog"] * 3 + ["a cat on a mat"] * 3
+def test_captions_are_text(tmp_path):
+    captions = ["<script>alert(1)</script> a \x1b[31mdog"] * 3 + ["a cat on a mat"] * 3
     file = manifest(tmp_path / "m.jsonl", captions)
     run = ran(tmp_path, file, n_clusters=2, embedder="minilm").run
-    page = service.explain(run, ["id0"], reporter=QUIET)[1].read_text()
-    assert "<script" not in page
-    assert "&lt;" in page
+    found, page = service.explain(run, ["id0"], reporter=QUIET)
+    assert "<script" not in page.read_text()
+    assert "&lt;" in page.read_text()
+    assert "\x1b" not in as_text(found)  # nor does a terminal obey it

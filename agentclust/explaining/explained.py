@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from agentclust.wording import printable
+
 Heat = NDArray[np.float32]
 Box = tuple[float, float, float, float]
 
@@ -118,7 +120,8 @@ def lies(heat: Heat, seen: Box) -> tuple[float, str]:
 def as_text(found: Explained) -> str:
     """What was found out, a block an image."""
     agreed = "" if found.agreement is None else f" (agrees with {found.agreement:.0%} of the run)"
-    return "\n\n".join([f"groups compared by: {found.by}{agreed}", *map(_block, found.images)])
+    first = f"groups compared by: {found.by}{agreed}"
+    return printable("\n\n".join([first, *map(_block, found.images)]))
 
 
 def _block(one: Explanation) -> str:
