@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from agentclust.edits import Grouping
 from agentclust.embedders import Embedder, Vectors, load_embedder, normalized
+from agentclust.embedders.keeping import vectors_of
 from agentclust.explaining.comparing import compared
 from agentclust.explaining.explained import Explained, Explanation
 from agentclust.explaining.words import deciding, without
@@ -52,6 +55,10 @@ def _vectors(
             both = embedder.embed([*own, *texts])
             return both[: len(own)], both[len(own) :], embedder
         vectors = embedding.of_texts(work, own)
-    # not kept in the answer store: nobody asks for these twice
-    others = normalized(embedder.embed(texts)) if texts else vectors[:0]
-    return vectors, others, embedder
+    others = [vectors[:0]]  # not kept in the answer store: nobody asks for these twice
+    with work.reporter.step("explain", len(texts)) as advance:
+        for found in vectors_of(embedder, texts):
+            others.append(normalized(found))
+            for _ in found:
+                advance()
+    return vectors, np.concatenate(others), embedder
