@@ -280,9 +280,19 @@ def test_the_command(run):
     assert np.sum(found["images"][0]["heat"]["grid"]) == pytest.approx(1, abs=1e-3)
 
 
-def test_an_image_by_its_path(objects, run):
-    (one,) = explained(run, str(objects[0] / "photos/p005.png")).images
-    assert one.id == "p005.png"
+def test_an_image_by_its_file(objects, tmp_path):
+    rows = [
+        {"id": f"id{i}", "file": str(objects[0] / f"photos/p00{i}.png"), "raw_label": "ab"[i % 2]}
+        for i in range(4)
+    ]
+    file = tmp_path / "some.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    run = ran(tmp_path, file, method="ictc", llm="fake", n_clusters=2).run
+    found = explained(run, "id0", "p001.png", "photos/p002.png", rows[3]["file"])
+    assert [one.id for one in found.images] == ["id0", "id1", "id2", "id3"]
+    # groups of labels that nobody read off a caption: what sets the images apart is shown
+    assert found.by == "cosine with the mean of each group"
+    assert all(one.heat is not None for one in found.images)
 
 
 def test_what_cannot_be_explained(objects, run, tmp_path):

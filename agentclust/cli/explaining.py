@@ -22,9 +22,9 @@ from agentclust.cli.root import EXISTING, cli
 def explain(run: Path, images: tuple[str, ...], ask: bool, as_json: bool) -> None:
     """Say why each IMAGE of RUN is where it is, and draw where in it the evidence lies.
 
-    An IMAGE is an id, the end of one, or the path of the file; without any a few of each cluster
-    are taken, the most confident and the most doubtful. Runs that clustered images get heat maps,
-    runs with captions the words that decided; both the nearest images. All of it goes into the
+    An IMAGE is an id or the path of the file, or the end of either; without any a few of each
+    cluster are taken, the most confident and the most doubtful. Runs with captions get the words
+    that decided, others heat maps; both the nearest images. All of it goes into the
     run's folder "explain", with a page, and into its report.
     """
     from agentclust import explaining, service

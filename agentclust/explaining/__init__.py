@@ -29,8 +29,8 @@ def explain(work: Work, images: Sequence[str] = ()) -> Explained:
     Args:
         work: The run, with a result; where it has a language model, that is asked how probable it
             takes each group to be, as by `agentclust.sessions.looking.why`.
-        images: Which, by id, by the end of it, or by the path of the file; by default a few of each
-            cluster, the most confident and the most doubtful.
+        images: Which, by id or by the path of the file, or by the end of either; by default a few
+            of each cluster, the most confident and the most doubtful.
 
     Raises:
         InputError: An image is unknown, the run has no result or neither captions nor images, or

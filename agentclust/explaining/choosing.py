@@ -14,15 +14,22 @@ MOST = 60  # images in all
 
 
 def named(clustering: Clustering, images: Sequence[str]) -> list[str]:
-    """The ids of images that are named by id, by the end of it, or by the path of the file.
+    """The ids of images that are named by id, or by the path of the file, or by the end of either.
 
     Raises:
         InputError: No image is named so, or several are.
     """
-    files = dict(zip(clustering.files, clustering.ids, strict=True))
     known = set(clustering.ids)
-    asked = [name if name in known else files.get(os.path.abspath(name), name) for name in images]
+    asked = [name if name in known else _by_file(clustering, name) for name in images]
     return list(dict.fromkeys(find_samples(asked, clustering.ids)))
+
+
+def _by_file(clustering: Clustering, name: str) -> str:
+    """The id of the one image whose path is this or ends so, else the name as it is."""
+    whole, end = os.path.abspath(name), f"/{name.strip('/')}"
+    pairs = zip(clustering.ids, clustering.files, strict=True)
+    found = [i for i, file in pairs if file and (file == whole or file.endswith(end))]
+    return found[0] if len(found) == 1 else name
 
 
 def some(clustering: Clustering) -> list[str]:

@@ -27,8 +27,8 @@ def explain(
 
     Args:
         folder: The run directory.
-        images: Which, by id, by the end of it, or by the path of the file; by default a few of each
-            cluster, the most confident and the most doubtful.
+        images: Which, by id or by the path of the file, or by the end of either; by default a few
+            of each cluster, the most confident and the most doubtful.
         ask: Whether to tell the language model's probabilities, too: answers that were paid for
             cost nothing, and what is asked counts against the run's limits.
         reporter: Where progress goes.
