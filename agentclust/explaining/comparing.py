@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from agentclust import edits
-from agentclust.clusterers.centred import Labels
+from agentclust.clusterers.counting import Labels
 from agentclust.edits import Grouping
 from agentclust.embedded import FITTED
 from agentclust.embedders import Embedder, Kind, Vectors

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from agentclust.clusterers.centred import Labels
+from agentclust.clusterers.counting import Labels
 from agentclust.clusterers.saved import load
 from agentclust.embedders import Embedder, Vectors, normalized
 from agentclust.files.blocks import blocks

@@ -12,9 +12,9 @@ import numpy as np
 from agentclust import report
 from agentclust.edits import active, described
 from agentclust.files.journal import Column, Places, read_json, whole_rows
-from agentclust.report.evidence import evidence
 from agentclust.pages import mapping
 from agentclust.pages.plots import CURVES, Point, counted, curves, points
+from agentclust.report.evidence import evidence
 from agentclust.run.opening import is_open
 from agentclust.run.record import (
     attempt_of,
@@ -24,7 +24,6 @@ from agentclust.run.record import (
     read_state,
     read_usage,
 )
-from agentclust.report.evidence import evidence
 from agentclust.types import Clustering, Usage
 
 __all__ = ["CURVES", "Point", "as_text", "points", "show", "told", "write_report"]

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from agentclust.report.lines import Plot
 from agentclust.report.evidence import Evidence
+from agentclust.report.lines import Plot
 from agentclust.types import Clustering, LeftOut, Usage
 
 

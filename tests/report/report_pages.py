@@ -11,9 +11,8 @@ from PIL import Image, ImageDraw
 from agentclust.files.images import data_url
 from agentclust.metrics import external, internal
 from agentclust.report import Agreement, Map, Plot, Prompt, View
-from agentclust.report.thumbnails import TILE, sheet
-from agentclust.report import Agreement, Prompt, View
 from agentclust.report.evidence import Evidence
+from agentclust.report.thumbnails import TILE, sheet
 from agentclust.types import Clustering, LeftOut, Usage
 
 HOSTILE = [
