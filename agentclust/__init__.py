@@ -4,6 +4,7 @@ The map, from the top down. Imports run downward only; pyproject.toml has the or
 
     cli/  demo.py       the command line; the demonstration
     service/            what the command line and Python callers call: runs, batches, exports
+    explaining/         why images are where they are: heat maps, deciding words, neighbours
     sessions/           a conversation with a person about a result
     pages.py            a run as a person sees it
     agent/              the loop over the tools, and what comes next in it; it alone has LangGraph

@@ -13,6 +13,7 @@ LEADING = re.compile(
     r"|(?:an?|the)\s+|[-*•\s]+|\(?\d+[.):]\s+)+"
 )
 QUOTES = " \"'`*<>“”‘’«»"  # noqa: RUF001
+WORD = re.compile(r"\w+(?:['’-]\w+)*")  # noqa: RUF001
 NUMBERS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten",
            "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen",
            "eighteen", "nineteen", "twenty"]  # fmt: skip
@@ -75,3 +76,8 @@ def frequent(counts: Mapping[str, int], share: float = 0.02) -> list[str]:
     """The labels that at least this share of the samples has."""
     least = share * sum(counts.values())
     return [label for label, number in counts.items() if number >= least]
+
+
+def printable(text: str) -> str:
+    """A text as a terminal may show it: without what that would obey, as captions are anything."""
+    return "".join(c if c.isprintable() or c == "\n" else " " for c in text)

@@ -145,6 +145,12 @@ class Trained(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             found = probabilities(self._objective(), self._head(), self._inner(rows)).numpy()
         return np.where(rows.any(axis=1, keepdims=True), found[:, self.used_].astype(float), 0.0)
 
+    def logits(self, rows: torch.Tensor) -> torch.Tensor:
+        """What the head makes of unit rows of shape (n, d), to be differentiated: shape (n, k)."""
+        mean, components = torch.from_numpy(self.mean_), torch.from_numpy(self.components_)
+        inner = (rows - mean) @ components.T
+        return self._objective().logits(self._head(), inner)[0][:, torch.from_numpy(self.used_)]
+
     def predict(self, X: ArrayLike) -> Labels:
         """The cluster of each row of X, shape (n,); -1 for zeros."""
         shares = self.predict_proba(X)

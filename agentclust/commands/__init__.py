@@ -4,7 +4,7 @@ Knows nothing of runs, files or models: the groups, the sample ids and the ids l
 that a line is read against.
 """
 
-from agentclust.commands.checking import check
+from agentclust.commands.checking import check, find_samples
 from agentclust.commands.completing import complete
 from agentclust.commands.sentences import parse
 from agentclust.commands.verbs import VERBS, Arg, Command, Verb, command, line, schemas
@@ -17,6 +17,7 @@ __all__ = [
     "check",
     "command",
     "complete",
+    "find_samples",
     "line",
     "parse",
     "schemas",

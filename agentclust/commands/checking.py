@@ -77,7 +77,7 @@ def _values(
     verb: str, arg: Arg, value: list[str], groups: Sequence[str], samples: Collection[str]
 ) -> list[str]:
     if arg.kind == "samples":
-        found = _samples(value, samples)
+        found = find_samples(value, samples)
     else:
         found = [CHECKS[arg.kind](item, groups, samples) for item in value]
     # ids may differ by case alone, names may not
@@ -112,7 +112,12 @@ def find_group(text: str, groups: Sequence[str]) -> str:
     raise InputError(_shown(text), "there is no such group", guess + listed)
 
 
-def _samples(texts: Sequence[str], ids: Collection[str]) -> list[str]:
+def find_samples(texts: Sequence[str], ids: Collection[str]) -> list[str]:
+    """The ids that texts mean: in full, or by their end, with or without the file's suffix.
+
+    Raises:
+        InputError: One means none of them, or several.
+    """
     exact = set(ids)
     ending = {} if exact.issuperset(texts) else endings(ids)
     return [t if t in exact else _sample(t, ending, ids) for t in texts]
@@ -171,7 +176,7 @@ CHECKS: dict[Kind, Callable[[str, Sequence[str], Collection[str]], str]] = {
     "groups": lambda text, groups, samples: find_group(text, groups),
     "name": _name,
     "names": _name,
-    "sample": lambda text, groups, samples: _samples([text], samples)[0],
+    "sample": lambda text, groups, samples: find_samples([text], samples)[0],
     "text": _text,
     "attempt": _text,
     "path": _text,

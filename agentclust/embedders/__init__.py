@@ -35,7 +35,8 @@ class Embedder(Protocol):
         fitted: Whether it learns from the items it embeds, so that the vector of one depends on
             the others and means nothing in another call.
 
-    It may have an attribute ``side_by_side``: how many calls of `embed` threads may make at once.
+    It may have an attribute ``side_by_side``: how many calls of `embed` threads may make at once,
+    and, of images, a method ``trace``: see `agentclust.embedders.traces`.
     """
 
     identity: str

@@ -10,12 +10,15 @@ from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import nn
+from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from agentclust.embedders import Kind, Vectors, normalized
+from agentclust.embedders.traces import Features
 from agentclust.files.images import read_image
-from agentclust.networks.efficientnet import load_network, prepared
+from agentclust.networks.efficientnet import central, load_network, prepared
 from agentclust.networks.threads import one_thread
 
 VERSION = 2  # rises whenever a vector may change
@@ -47,10 +50,27 @@ class EfficientNetLite0:
         vectors = np.empty((len(items), WIDTH), dtype=np.float32)
         with torch.inference_mode(), one_thread():
             for row, path in zip(vectors, items, strict=True):
-                image = prepared(read_image(path, EDGE))
-                seen = image.contiguous(memory_format=torch.channels_last)
-                row[:] = self._network.extract_features(seen).mean(dim=(2, 3))[0].numpy()
+                row[:] = self._features(read_image(path, EDGE)).mean(dim=(2, 3))[0].numpy()
         return normalized(vectors)
+
+    def trace(self, item: Path) -> Features:
+        """How the vector of an image comes about; the features are 7 by 7.
+
+        Raises:
+            ImageProblem: The image cannot be read.
+        """
+        image = read_image(item, EDGE)
+        with torch.no_grad(), one_thread():
+            maps = self._features(image)
+        vector = functional.normalize(maps.requires_grad_().mean(dim=(2, 3))[0], dim=0)
+        left, top, right, bottom = central(*image.size)
+        width, height = image.size
+        return Features(vector, (left / width, top / height, right / width, bottom / height), maps)
+
+    def _features(self, image: Image.Image) -> torch.Tensor:
+        seen = prepared(image).contiguous(memory_format=torch.channels_last)
+        found: torch.Tensor = self._network.extract_features(seen)
+        return found
 
 
 def _folded(module: nn.Module) -> nn.Module:

@@ -13,6 +13,7 @@ Knows nothing of runs and models: arrays in, arrays out.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -189,9 +190,21 @@ def _discriminated(rows: Vectors, clusters: Labels) -> Labels:
     """The cluster of each row by linear discriminants between the clusters as they are."""
     if len(np.unique(clusters)) < 2:
         return clusters
+    return np.asarray(discriminants(rows, clusters).predict(rows))
+
+
+def discriminants(rows: Vectors, clusters: Labels) -> LinearDiscriminantAnalysis:
+    """Linear discriminants between clusters, with the covariance of Ledoit and Wolf (2004).
+
+    Args:
+        rows: Shape (n, d).
+        clusters: Of each row, two or more and fewer than n, shape (n,).
+    """
     model = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto")
-    with threadpool_limits(1):
-        return np.asarray(model.fit(rows, clusters).predict(rows))
+    with threadpool_limits(1), warnings.catch_warnings():
+        # a cluster of one adds nothing to the covariance
+        warnings.filterwarnings("ignore", "Only one sample available", UserWarning)
+        return model.fit(rows, clusters)
 
 
 def _numbered(clusters: Labels) -> Labels:

@@ -42,12 +42,15 @@ def load_network() -> tuple[Any, str]:
     return network, digest
 
 
+def central(width: int, height: int) -> tuple[float, float, float, float]:
+    """The part of a picture that the network sees: left, top, right, bottom, pixels."""
+    side = min(width, height) * EDGE / (EDGE + PADDING)
+    left, top = (width - side) / 2, (height - side) / 2
+    return left, top, left + side, top + side
+
+
 def prepared(image: Image.Image) -> torch.Tensor:
     """The central crop as the network knows it: values in -1..1, shape (1, 3, 224, 224)."""
-    side = min(image.size) * EDGE / (EDGE + PADDING)
-    left, top = (image.width - side) / 2, (image.height - side) / 2
-    crop = image.resize(
-        (EDGE, EDGE), Image.Resampling.BICUBIC, box=(left, top, left + side, top + side)
-    )
+    crop = image.resize((EDGE, EDGE), Image.Resampling.BICUBIC, box=central(*image.size))
     values = (np.asarray(crop, dtype=np.float32) - 127) / 128
     return torch.from_numpy(values.transpose(2, 0, 1)[None].copy())

@@ -14,6 +14,7 @@ from agentclust.edits import active, described
 from agentclust.files.journal import Column, Places, read_json, whole_rows
 from agentclust.pages import mapping
 from agentclust.pages.plots import CURVES, Point, counted, curves, points
+from agentclust.report.evidence import evidence
 from agentclust.run.opening import is_open
 from agentclust.run.record import (
     attempt_of,
@@ -152,6 +153,7 @@ def write_report(folder: Path) -> Path:
         captions=Column(captions, "caption"),
         raw_labels=Column(labels, "raw_label"),
         reasons={i: row["reason"] for i, row in assignments.items() if row["reason"]},
+        evidence=evidence(clustering),
         dataset=Path(state["dataset"]["name"]).name,
         status=state["status"],
         mode=config["mode"],

@@ -21,6 +21,7 @@ from markupsafe import Markup
 
 from agentclust.errors import RunError
 from agentclust.report.confusion import confusion
+from agentclust.report.evidence import Evidence
 from agentclust.report.gallery import groups
 from agentclust.report.lines import Plot, lines
 from agentclust.report.mapped import drawn
@@ -75,6 +76,7 @@ class Member:
     confidence: float
     reason: str
     picture: str
+    why: Evidence
 
 
 def write(view: View, target: Path) -> Path:
@@ -147,6 +149,7 @@ def _members(view: View, shown: Sequence[int]) -> Callable[[int], Member]:
             confidence=float(clustering.confidences[index]),
             reason=view.reasons.get(sample, "") if clustering.labels_[index] < 0 else "",
             picture=pictures.get(clustering.files[index], ""),
+            why=view.evidence.get(sample, Evidence()),
         )
 
     return member

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from agentclust.report.evidence import Evidence
 from agentclust.report.lines import Plot
 from agentclust.types import Clustering, LeftOut, Usage
 
@@ -99,6 +100,7 @@ class View:
         captions: Caption by sample id.
         raw_labels: Raw label by sample id.
         reasons: Why a sample is unassigned, by sample id.
+        evidence: Why a sample is where it is, by sample id, where that was explained.
         dataset: The dataset's name.
         status: The run's status; anything but "done" is pointed out.
         mode: "default" or "paper".
@@ -124,6 +126,7 @@ class View:
     captions: Mapping[str, str] = field(default_factory=dict)
     raw_labels: Mapping[str, str] = field(default_factory=dict)
     reasons: Mapping[str, str] = field(default_factory=dict)
+    evidence: Mapping[str, Evidence] = field(default_factory=dict)
     dataset: str = ""
     status: str = "done"
     mode: str = "default"

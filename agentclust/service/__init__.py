@@ -4,6 +4,7 @@ from agentclust.engines import Place
 from agentclust.service.batching import plan, run_batch, summed
 from agentclust.service.comparing import compare
 from agentclust.service.evaluating import evaluate, evaluation, probe
+from agentclust.service.explaining import explain
 from agentclust.service.exporting import export, formats, preview, undo_export
 from agentclust.service.folders import beside, free_folder, runs_in
 from agentclust.service.grid import read_grid
@@ -23,6 +24,7 @@ __all__ = [
     "embed",
     "evaluate",
     "evaluation",
+    "explain",
     "export",
     "formats",
     "free_folder",

@@ -20,6 +20,7 @@ from agentclust.run.record import read_clustering
 from agentclust.sessions import again, comparing, looking, understanding
 from agentclust.sessions.understanding import Known
 from agentclust.types import Clustering
+from agentclust.wording import printable
 from agentclust.work import Work
 
 YES = re.compile(r"(?:y|yes|yeah|yep|ok|okay|sure|right|exactly|do it|please do)[.! ]*", re.I)
@@ -95,7 +96,7 @@ class Session:
             answer = self._answer(" ".join(text.split()))
         except AgentclustError as error:
             answer = Answer(str(error))
-        return replace(answer, text=_printable(answer.text), asked=_printable(answer.asked))
+        return replace(answer, text=printable(answer.text), asked=printable(answer.asked))
 
     def complete(self, text: str) -> list[str]:
         """What the last word of a line may become."""
@@ -217,8 +218,3 @@ LOOKS: dict[str, Look] = {
     "help": looking.explain,
     "quit": lambda work, grouping, args: ("Everything is kept.", []),
 }
-
-
-def _printable(text: str) -> str:
-    """Captions are anything: what a terminal would obey is left out."""
-    return "".join(c if c.isprintable() or c == "\n" else " " for c in text)

@@ -30,6 +30,8 @@ BY = {
     "label": "by its raw label",
     "caption": "by its caption",
     "image": "by its image",
+    "likeness": "by its likeness to others",
+    "embedding": "by its embedding",
     "person": "you put it there",
 }
 
@@ -106,27 +108,40 @@ def why(work: Work, grouping: Grouping, args: Args) -> Looked:
 
 
 def _probable(work: Work, sample: str) -> list[str]:
-    """How probable the groups of the attempt were, from the answers that were given then."""
+    """How probable the groups of the attempt were, as a line, or why there is nothing to weigh."""
     base = edits.grouping_of(work)
-    row = base.rows[sample]
-    label = counted_labels(work)[0].get(sample, "")
-    if row["by"] == "label" and label in base.names:
+    by = base.rows[sample]["by"]
+    if by == "label" and (label := counted_labels(work)[0].get(sample, "")) in base.names:
         return [f"  the raw label is the name of the group {label!r}"]
-    if row["by"] not in ("label", "caption") or not edits.has_model(work):
-        return []
+    found = probabilities(work, sample)
+    listed = ", ".join(f"{name} {p:.2f}" for name, p in list(found.items())[:5])
+    return [f"  probabilities {BY[by]}: {listed}"] if found else []
+
+
+def probabilities(work: Work, sample: str) -> dict[str, float]:
+    """How probable the model took the groups of the attempt to be, the likeliest first.
+
+    The answers that were given then cost nothing. Empty where it was not asked about the sample's
+    label or caption, or is not there.
+    """
+    base = edits.grouping_of(work)
+    by = base.rows[sample]["by"]
+    if by not in ("label", "caption") or not edits.has_model(work):
+        return {}
     try:
         with work.paying("why"):
-            if row["by"] == "label":
-                choice = naming.choose_labels(work, [label], base.names).get(0)
-            else:
+            if by == "caption":
                 choice = edits.choose_captions(work, [sample], base.names).get(sample)
+            elif (label := counted_labels(work)[0].get(sample, "")) in base.names:
+                return {}
+            else:
+                choice = naming.choose_labels(work, [label], base.names).get(0)
     except AgentclustError:  # the answers were thrown away, and the model is gone
-        return []
+        return {}
     if choice is None:
-        return []
-    found = sorted(zip(choice.probabilities, [*base.names, naming.NONE], strict=True), reverse=True)
-    listed = ", ".join(f"{name} {p:.2f}" for p, name in found[:5])
-    return [f"  probabilities {BY[row['by']]}: {listed}"]
+        return {}
+    found = zip(choice.probabilities, [*base.names, naming.NONE], strict=True)
+    return {name: p for p, name in sorted(found, reverse=True)}
 
 
 def uncertain(work: Work, grouping: Grouping, args: Args) -> Looked:

@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
+from agentclust.files.images import data_url
 from agentclust.metrics import external, internal
 from agentclust.report import Agreement, Map, Plot, Prompt, View
+from agentclust.report.evidence import Evidence
 from agentclust.report.thumbnails import TILE, sheet
 from agentclust.types import Clustering, LeftOut, Usage
 
@@ -66,6 +68,7 @@ def full_view(folder: Path, texts: list[str]) -> View:
         Path(old).rename(new)
     ids = [f"{i} {part}" for i, part in enumerate(text)]
     names = [f"{name} {i}" for i, name in enumerate(text[:3])]
+    heat = data_url(Path(files[0]), 40)
     found = clustering([*files[:-8], *[""] * 8], labels, names, confidences, text[0], ids)
     truth = [f"class {text[label]}" for label in (labels + np.arange(n) // 50) % 3]
     scores = external(truth, labels, confidences, 3)
@@ -74,6 +77,9 @@ def full_view(folder: Path, texts: list[str]) -> View:
         captions=dict(zip(ids, text, strict=True)),
         raw_labels=dict(zip(ids, reversed(text), strict=True)),
         reasons=dict(zip(ids, text, strict=True)),
+        evidence={
+            i: Evidence(heat, part, (part, part), part) for i, part in zip(ids, text, strict=True)
+        },
         dataset=text[1],
         status=text[2],
         mode=text[3],
