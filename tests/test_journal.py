@@ -10,16 +10,8 @@ from pathlib import Path
 import pytest
 
 from agentclust.errors import DiskError
-from agentclust.files.journal import (
-    Column,
-    Places,
-    Rows,
-    known_rows,
-    parsed_row,
-    read_json,
-    whole_rows,
-    write_json,
-)
+from agentclust.files.journal import Rows, known_rows, read_json, whole_rows, write_json
+from agentclust.files.known import Column, Places, parsed_row
 from tests.complaints import complains
 
 

@@ -9,10 +9,15 @@ import click
 import pytest
 
 from agentclust.cli import cli
+from agentclust.clusterers import load_clusterer
+from agentclust.config import make_config
+from agentclust.service.running import METHODS
 from tests.readme import README, written
 
 TEXT = README.read_text("utf-8")
 COMMANDS = re.findall(r"^\$ (?:\S*/)?(agentclust .+)$", TEXT, re.MULTILINE)
+PAGES = [page.read_text("utf-8") for page in sorted((README.parent / "examples").glob("*.md"))]
+TOLD = [line for page in PAGES for line in re.findall(r"`(agentclust \w+ [^`]+)`", page)]
 
 
 def test_generated_parts_are_what_the_code_says() -> None:
@@ -23,7 +28,11 @@ def test_every_generated_part_is_there() -> None:
     assert TEXT.count("<!-- /") == 4
 
 
-@pytest.mark.parametrize("line", COMMANDS)
+def test_the_pages_have_commands() -> None:
+    assert len(TOLD) > 30
+
+
+@pytest.mark.parametrize("line", [*COMMANDS, *dict.fromkeys(TOLD)])
 def test_commands_parse(line: str) -> None:
     words = shlex.split(line)[1:]
     command: click.Command = cli
@@ -32,7 +41,13 @@ def test_commands_parse(line: str) -> None:
         name = words.pop(0)
         assert name in command.commands, f"no command {name}"
         command = command.commands[name]
-    command.make_context(name, words, parent=context)
+    given = command.make_context(name, words, parent=context).params
+    settings = given.get("settings") or ()
+    if settings and name == "run":
+        known = {"dataset": "x", "criterion": "c", "llm": "none", "n_clusters": 10}
+        config = make_config(known | {"method": given["method"] or "agent"}, settings)
+        clusterer = config.clusterer if config.method in METHODS else config.method
+        load_clusterer(clusterer, 10, 0, config.clusterer_settings)
 
 
 def test_python_lines_run_on_the_public_names() -> None:

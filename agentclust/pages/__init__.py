@@ -11,7 +11,8 @@ import numpy as np
 
 from agentclust import report
 from agentclust.edits import active, described
-from agentclust.files.journal import Column, Places, read_json, whole_rows
+from agentclust.files.journal import read_json, whole_rows
+from agentclust.files.known import Column, Places
 from agentclust.pages import mapping
 from agentclust.pages.plots import CURVES, Point, counted, curves, points
 from agentclust.report.evidence import evidence

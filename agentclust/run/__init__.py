@@ -21,7 +21,8 @@ from pydantic import ValidationError
 from agentclust import prompts
 from agentclust.config import RunConfig
 from agentclust.errors import InputError
-from agentclust.files.journal import Places, Rows, cannot_write, read_json, write_json
+from agentclust.files.journal import Rows, cannot_write, read_json, write_json
+from agentclust.files.known import Places
 from agentclust.prompts import Template
 from agentclust.run.record import attempt_of, read_samples, read_usage
 from agentclust.types import Sample, Usage

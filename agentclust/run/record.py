@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from agentclust.errors import InputError
-from agentclust.files.journal import Known, Places, known_rows, read_json, whole_rows
+from agentclust.files.journal import known_rows, read_json, whole_rows
+from agentclust.files.known import Known, Places
 from agentclust.types import Clustering, LeftOut, Sample, Usage
 
 FORMAT = 2
