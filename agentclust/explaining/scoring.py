@@ -78,7 +78,7 @@ def scorer(
     images are scored by their cosines with the means of the members; captions, whose clusters
     differ in what the criterion asks for and in little else, by linear discriminants between the
     members' embeddings, which is also the last step where groups are found by likeness (see
-    `agentclust.focusing.partition`).
+    `agentclust.ictc.focusing.partition`).
 
     Args:
         fitted: The file of the clusterer that made the clusters, if there is one.

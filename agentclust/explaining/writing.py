@@ -14,7 +14,7 @@ from PIL import Image
 
 from agentclust.explaining.explained import Box, Explained, Explanation, Heat
 from agentclust.files.images import read_image
-from agentclust.files.journal import cannot_write, write_json
+from agentclust.files.journal import write_json, write_whole
 from agentclust.report.evidence import FOLDER, TABLE, evidence, known
 from agentclust.report.explained import write_page
 from agentclust.run.record import read_clustering
@@ -50,24 +50,12 @@ def write(folder: Path, found: Explained) -> Path:
         # ids hold anything, file names do not
         digest = hashlib.sha256(one.id.encode(errors="backslashreplace")).hexdigest()
         one.file = f"heat/{digest[:20]}.jpg"
-        _write(target / one.file, picture)
+        write_whole(target / one.file, picture)
     about = found.as_json()
     about["images"] = list((before | {row["id"]: row for row in about["images"]}).values())
     write_json(target / TABLE, about)
     _tidy(target, about["images"])
     return write_page(about, clustering, target / "index.html")
-
-
-def _write(file: Path, content: bytes) -> None:
-    part = file.with_suffix(".part")
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        part.write_bytes(content)
-        part.replace(file)
-    except OSError as error:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
-        raise cannot_write(file, error) from None
 
 
 def _tidy(target: Path, images: list[Mapping[str, Any]]) -> None:
