@@ -23,6 +23,7 @@ from agentclust.errors import InputError
 from agentclust.files.blocks import blocks, side_by_side, taken
 
 FIRST = 16  # rows a centre in the first sample
+ENOUGH = 64_000  # rows of a sample, where these are half of `sample` a centre or more
 SETTLED = 1e-3  # a sample whose inertia falls by a smaller share has told what it can
 TURNS = 20  # updates on one sample at most
 
@@ -44,7 +45,7 @@ class MiniBatchKMeans(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             unassigned) or points (nearness is the Euclidean distance).
         n_components: Principal components that vectors are reduced to first; None leaves them.
         n_init: Starts.
-        sample: Rows a centre in the largest sample.
+        sample: Rows a centre in the largest sample; half of it does where that are many rows.
         passes: Updates on all rows.
         max_clusters: The most that ``"auto"`` tries.
         temperature: How far the scores of two centres differ where the nearer one is e times as
@@ -111,7 +112,8 @@ class MiniBatchKMeans(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         self.projection_ = fitted_projection(X, self.n_components) if self.n_components else None
         order = random.permutation(len(X))
         k = self._count(X, order)
-        size = min(len(X), max(self.sample * k, LOOKED_AT))
+        wanted = max(min(self.sample * k, ENOUGH), self.sample * k // 2, LOOKED_AT)
+        size = min(len(X), wanted)
         some = self._rows(np.asarray(taken(X, np.sort(order[:size])), dtype=np.float32))
         some = some[some.any(axis=1)] if self.spherical else some
         if not len(some):
