@@ -66,7 +66,9 @@ def _fast() -> tuple[str, torch.dtype] | None:
         return None
     import torch
 
-    if torch.cuda.is_available():
+    from agentclust.networks.devices import fastest
+
+    if fastest() == "cuda":
         return "cuda", torch.float32
     # half as fast where the processor has no instruction for them
     known = torch.cpu.get_capabilities()

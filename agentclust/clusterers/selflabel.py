@@ -55,7 +55,8 @@ def self_labelled(
     most, idle = 0, 0
     for _ in range(plan.epochs):
         sure = 0
-        for batch in torch.randperm(len(rows), generator=random).split(plan.batch_size):
+        order = torch.randperm(len(rows), generator=random).to(rows.device)
+        for batch in order.split(plan.batch_size):
             sure += _step(objective, weights, rows[batch], threshold, random)
             optimizer.step()
             optimizer.zero_grad()
@@ -84,7 +85,7 @@ def _step(
         sure = surest > threshold
     if not bool(sure.any()):
         return 0
-    kept = torch.rand(rows[sure].shape, generator=random) >= DROPPED
+    kept = torch.rand(rows[sure].shape, generator=random).to(rows) >= DROPPED
     logits = objective.logits(weights, rows[sure] * kept / (1 - DROPPED))[0]
     sizes = torch.bincount(labels[sure], minlength=logits.shape[1])
     balance = len(logits) / sizes.clamp(min=1).float()
@@ -94,7 +95,7 @@ def _step(
 
 def _lost(before: torch.Tensor, after: torch.Tensor, count: int) -> float:
     """The largest share of its members that a cluster has lost."""
-    sizes = torch.bincount(before, minlength=count).numpy()
-    stayed = torch.bincount(before[before == after], minlength=count).numpy()
+    sizes = torch.bincount(before, minlength=count).cpu().numpy()
+    stayed = torch.bincount(before[before == after], minlength=count).cpu().numpy()
     there = sizes > 0
     return float(np.max(1 - stayed[there] / sizes[there]))

@@ -38,6 +38,7 @@ from agentclust.clusterers.training import (
     train,
 )
 from agentclust.errors import InputError
+from agentclust.networks.devices import fastest
 from agentclust.networks.threads import one_thread
 
 WEIGHT_DECAY = 1e-4
@@ -119,19 +120,19 @@ class Trained(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         with one_thread(), threadpool_limits(1):
             near = neighbours(rows, min(self.n_neighbors, max(1, len(rows) // (2 * k))))
             self._prepare(rows)
-            inner = self._inner(rows)
+            inner = self._inner(rows).to(fastest())
             training = begun(objective, inner, k, plan, seed)
             checkpoint = self._checkpoint(rows)
             if checkpoint:
                 checkpoint.load(training)
-            train(training, objective, inner, torch.from_numpy(near), plan, self.progress,
-                  checkpoint)  # fmt: skip
+            partners = torch.from_numpy(near).to(inner.device)
+            train(training, objective, inner, partners, plan, self.progress, checkpoint)
             if checkpoint:
                 checkpoint.save(training)
             head = self._refined(objective, best_head(training), inner, plan, seed)
         for place, weights in enumerate(head):
-            setattr(self, f"weights{place}_", weights.numpy())
-        self.n_epochs_, self.losses_ = training.epoch, training.losses.numpy()
+            setattr(self, f"weights{place}_", weights.cpu().numpy())
+        self.n_epochs_, self.losses_ = training.epoch, training.losses.cpu().numpy()
         self._conclude(unit, known, k)
         if rival:
             self.doubts_ += doubts(rows, near, self.labels_[known], rival.labels_, seed)

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 import torch
-from numpy.typing import NDArray
 
 from agentclust.clusterers.arrays import read_arrays, write_arrays
 from agentclust.errors import InputError
@@ -122,8 +121,9 @@ def begun(
         plan: How it will be trained.
         seed: Of the weights and the batches.
     """
-    random = torch.Generator().manual_seed(seed)
-    student = objective.begin(rows.shape[1], n_clusters, random)
+    random = torch.Generator().manual_seed(seed)  # the same on every device
+    where = rows.device
+    student = [part.to(where) for part in objective.begin(rows.shape[1], n_clusters, random)]
     for weights in student:
         weights.requires_grad_()
     groups: list[dict[str, Any]] = [{"params": []}, {"params": [], "weight_decay": 0.0}]
@@ -133,11 +133,11 @@ def begun(
     return Training(
         student,
         [weights.detach().clone() for weights in student] if plan.momentum else student,
-        torch.full((heads, 1, n_clusters), 1 / n_clusters),
+        torch.full((heads, 1, n_clusters), 1 / n_clusters, device=where),
         torch.optim.AdamW(groups, lr=0.0, weight_decay=plan.weight_decay, fused=True),
         random,
-        torch.zeros(heads),
-        torch.full((len(rows),), -1),
+        torch.zeros(heads, device=where),
+        torch.full((len(rows),), -1, device=where),
     )
 
 
@@ -155,8 +155,8 @@ def train(
     Args:
         training: Where it stands; changed.
         objective: What is trained.
-        rows: Shape (n, d).
-        near: The neighbours of each row, shape (n, k).
+        rows: Shape (n, d), on the device of the training.
+        near: The neighbours of each row, shape (n, k), on the same device.
         plan: How to train.
         progress: Told after each epoch how many are done.
         checkpoint: Where it is saved meanwhile.
@@ -181,9 +181,10 @@ def _epoch(
     size = min(plan.batch_size, len(rows))
     steps = len(rows) // size
     order = torch.randperm(len(rows), generator=training.random)[: steps * size].view(steps, size)
+    order = order.to(rows.device)
     total = torch.zeros_like(training.losses)
     for step, batch in enumerate(order):
-        partner = torch.randint(near.shape[1], (size,), generator=training.random)
+        partner = torch.randint(near.shape[1], (size,), generator=training.random).to(near)
         different, places = torch.cat([batch, near[batch, partner]]).unique(return_inverse=True)
         losses = objective.losses(training, rows[different], *places.chunk(2))
         losses.mean().backward()
@@ -241,7 +242,9 @@ class Checkpoint:
             DiskError: The file cannot be written.
         """
         about = {"epoch": training.epoch, "settled": training.settled}
-        write_arrays(self.file, {"of": self._about, **about}, _arrays(training))
+        arrays = {name: part.cpu().numpy() for name, part in _tensors(training).items()}
+        arrays["random"] = training.random.get_state().numpy()
+        write_arrays(self.file, {"of": self._about, **about}, arrays)
         training.saved = time.monotonic()
 
     def load(self, training: Training) -> None:
@@ -256,25 +259,24 @@ class Checkpoint:
         if about.get("of") != self._about:
             why = "is a checkpoint of other vectors or settings"
             raise InputError(self.file, why, "remove it, or name another file")
-        for name, array in _arrays(training).items():
-            array[...] = stored[name]  # in place: these are the tensors themselves
+        for name, tensor in _tensors(training).items():
+            tensor.copy_(torch.from_numpy(stored[name]))
         training.random.set_state(torch.from_numpy(stored["random"]))
         training.epoch, training.settled = about["epoch"], about["settled"]
 
 
-def _arrays(training: Training) -> dict[str, NDArray[Any]]:
-    """The tensors of a training by name, as arrays over the same memory."""
+def _tensors(training: Training) -> dict[str, torch.Tensor]:
+    """The tensors of a training by name: they themselves, and no copies."""
     state = training.optimizer.state
     found = {"losses": training.losses, "labels": training.labels, "shares": training.shares}
     for place, (student, teacher) in enumerate(
         zip(training.student, training.teacher, strict=True)
     ):
         if not state[student]:  # as before the first step
-            state[student]["step"] = torch.tensor(0.0)
+            state[student]["step"] = torch.zeros((), device=student.device)
             state[student]["exp_avg"] = torch.zeros_like(student)
             state[student]["exp_avg_sq"] = torch.zeros_like(student)
         found[f"student{place}"] = student.detach()
         found[f"teacher{place}"] = teacher.detach()
         found |= {f"{name}{place}": state[student][name] for name in state[student]}
-    arrays = {name: tensor.numpy() for name, tensor in found.items()}
-    return arrays | {"random": training.random.get_state().numpy()}
+    return found

@@ -28,6 +28,7 @@ from agentclust.embedders.traces import Attentions, Box, Features, Trace
 from agentclust.errors import InputError, MissingExtra
 from agentclust.files.images import read_image
 from agentclust.networks.checkpoints import hf, loading, locate, out_of_memory, quiet
+from agentclust.networks.devices import fastest
 from agentclust.networks.threads import one_thread
 
 VERSION = 1  # rises whenever a vector may change
@@ -242,11 +243,11 @@ def _images(
     config = hf.AutoConfig.from_pretrained(where, **source)
     if hasattr(config, "mask_ratio"):  # MAE hides most of a picture while it is trained
         config.mask_ratio = 0.0
-    gpu = torch.cuda.is_available()
+    device = fastest()
     model, told = hf.AutoModel.from_pretrained(
         where,
         config=config,
-        dtype=torch.float16 if gpu else torch.float32,
+        dtype=torch.float32 if device == "cpu" else torch.float16,
         output_loading_info=True,
         **source,
     )
@@ -254,7 +255,7 @@ def _images(
     if any("pooler" not in key for key in random):
         lacking = next(key for key in random if "pooler" not in key)
         raise InputError(name, f"has no weights for {lacking}", "choose another checkpoint")
-    model.eval().to("cuda" if gpu else "cpu")
+    model.eval().to(device)
     identity = f"transformers/{VERSION} {known}"
     return TransformersImages(name, identity, model, processor, pooled=not random)
 
