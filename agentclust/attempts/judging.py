@@ -144,19 +144,19 @@ def score(work: Work) -> dict[str, float]:
     `ENOUGH` samples and an embedder that knows what words mean.
     """
     names: list[str] = work.run.read("clusters.json")["names"]
-    clusters, confidences = _assigned(work)
     labels, counts = ictc.counted_labels(work)
+    raw_labels = [labels.get(s.id, "") for s in work.samples]
+    del labels  # of very many samples, a tenth of what is in memory
+    clusters, confidences = _assigned(work)
     found = metrics.internal(clusters, confidences, len(names))
-    found["information"] = scores.information(
-        [labels.get(s.id, "") for s in work.samples], clusters, confidences, len(names)
-    )
+    found["information"] = scores.information(raw_labels, clusters, confidences, len(names))
     if work.run.about()["by"] == "ictc" and counts:
         table, weights = _judged_labels(work, counts, names)
         found["confusion"] = scores.confused(table, weights)[0]
         found["coverage"] = float(weights @ (1 - table[:, -1]) / weights.sum())
     if len(work.samples) >= ENOUGH:
         try:
-            found |= _by_embeddings(work, labels, names)
+            found |= _by_embeddings(work, names)
         except DiskError:
             raise
         except AgentclustError as error:
@@ -199,7 +199,7 @@ def _judged_labels(
     return table, np.array(list(usual.values()), dtype=float)
 
 
-def _by_embeddings(work: Work, labels: Mapping[str, str], names: Sequence[str]) -> dict[str, float]:
+def _by_embeddings(work: Work, names: Sequence[str]) -> dict[str, float]:
     """The scores that need embeddings of captions, raw labels and names."""
     captions = work.run.step_rows("captions").known
     samples = [s for s in work.samples if s.id in captions]
@@ -207,6 +207,7 @@ def _by_embeddings(work: Work, labels: Mapping[str, str], names: Sequence[str]) 
         return {}
     rows = work.run.step_rows("assignments").known
     clusters = np.array([rows[s.id]["cluster"] for s in samples], dtype=np.int64)
+    labels, _ = ictc.counted_labels(work)
     texts = [captions[s.id]["caption"] for s in samples]
     texts += [labels.get(s.id, "unknown") for s in samples]
     vectors = embedding.of_texts(work, [*texts, *names])
