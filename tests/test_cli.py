@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import sys
 
 import pytest
 
@@ -201,3 +202,27 @@ def test_a_captioner_of_an_installed_package(folder, tmp_path_factory, monkeypat
     assert ended.status == 0, ended.err
     assert "     2  green\n" in ended.out
     assert {"captioned" in row for row in noted(folder / "asked")} == {True, False}
+
+
+WITHOUT = """
+import sys
+EXTRA = ("torch", "umap", "numba", "ray", "pyarrow", "transformers", "llama_cpp",
+         "sentence_transformers", "datasets", "skimage")
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in EXTRA:
+            raise ModuleNotFoundError(name, name=name)
+sys.meta_path.insert(0, Absent())
+import pkgutil
+import agentclust.cli, agentclust.service, agentclust.explaining.by_images, agentclust.pages
+from agentclust.clusterers.minibatch import MiniBatchKMeans
+for module in pkgutil.iter_modules(agentclust.cli.__path__):
+    __import__(f"agentclust.cli.{module.name}")
+print("loaded")
+"""
+
+
+def test_no_command_needs_an_extra_before_it_is_used():
+    """Nor does any wait for what takes seconds to load."""
+    done = subprocess.run([sys.executable, "-c", WITHOUT], capture_output=True, text=True)
+    assert done.stdout == "loaded\n", done.stderr
