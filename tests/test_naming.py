@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from agentclust import ictc
-from agentclust.ictc import naming
+from agentclust.ictc import naming, speaking
 from tests.plugged import Proposing
 from tests.steps import calls, labelled, opened
 
@@ -120,3 +120,17 @@ def test_as_many_labels_as_clusters_need_no_question(tmp_path):
 )
 def test_names_are_read_off_an_answer(answer, names):
     assert naming.parse(answer) == names
+
+
+def test_words_that_nearly_every_text_has_tell_no_group_from_another():
+    ships = ["A picture of a large ship", "A picture with a ship on water", "A picture: a ship"]
+    dogs = ["A picture of a dog", "A picture with a dog on grass", "A picture: a dog"]
+    first, second = speaking.keywords([ships, dogs])
+    assert first[0] == "ship"
+    assert second[0] == "dog"
+    assert "picture" not in first + second
+
+
+def test_words_are_told_even_where_all_texts_are_alike():
+    assert speaking.keywords([["a red ball"], ["a red ball"]]) == [["ball", "red"]] * 2
+    assert speaking.keywords([["x"], []]) == [[], []]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,8 @@ from agentclust.work import Work
 CENTRAL = 3  # captions beside the labels of a group
 EXEMPLARS = 8  # samples that speak for a group: those nearest to its centre
 KEYWORDS = 5
+WORD = r"(?u)\b[^\W\d_]{3,}\b"
+EVERYWHERE = 0.9  # share of the texts above which a word is in nearly all of them
 MAJORITY = 0.5  # share of a group that has one label, which then is its name
 NAME_TOKENS = 12
 SPOKEN = 200  # groups at most whose images are captioned for their names
@@ -126,7 +129,8 @@ def keywords(groups: Sequence[Sequence[str]]) -> list[list[str]]:
     """The words that tell each group of texts from the others, most telling first.
 
     Class-based TF-IDF (Grootendorst, "BERTopic", arXiv:2203.05794, equation 2): the frequency of a
-    word in the group times log(1 + mean words of a group / frequency of the word in all).
+    word in the group times log(1 + mean words of a group / frequency of the word in all). Words
+    that nearly every text has tell nothing, such as "picture" in captions of one captioner.
 
     Args:
         groups: The texts of each group.
@@ -134,11 +138,15 @@ def keywords(groups: Sequence[Sequence[str]]) -> list[list[str]]:
     Returns:
         At most `KEYWORDS` words a group; none for a group without words.
     """
-    vectorizer = CountVectorizer(stop_words="english", token_pattern=r"(?u)\b[^\W\d_]{3,}\b")
-    try:
-        counts = vectorizer.fit_transform([" ".join(texts) for texts in groups]).toarray()
-    except ValueError:  # not one word
+    every = [text for texts in groups for text in texts]
+    for most in (EVERYWHERE, 1.0):  # all words, where no others are left
+        vectorizer = CountVectorizer(stop_words="english", token_pattern=WORD, max_df=most)
+        with suppress(ValueError):  # not one word
+            vectorizer.fit(every)
+            break
+    else:
         return [[] for _ in groups]
+    counts = vectorizer.transform([" ".join(texts) for texts in groups]).toarray()
     words = vectorizer.get_feature_names_out()
     weights = counts * np.log(1 + counts.sum() / len(groups) / counts.sum(axis=0))
     best = np.argsort(-weights, axis=1, kind="stable")[:, :KEYWORDS]
