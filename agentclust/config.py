@@ -112,9 +112,13 @@ class RunConfig(_Settings):
         return values
 
     @model_validator(mode="after")
-    def _published_procedure_begins_with_captions(self) -> RunConfig:
+    def _labels_are_seen_by_a_model(self) -> RunConfig:
         if self.mode == "paper" and self.vlm_answers == "label":
             raise ValueError("mode=paper begins with captions; leave vlm_answers=label out")
+        if self.vlm.model in ("builtin", "none") and self.vlm_answers == "label":
+            raise ValueError(
+                f"vlm={self.vlm.model} names no label; name a model that sees: --vlm M"
+            )
         return self
 
     @field_validator("vlm", "llm", mode="before")

@@ -99,7 +99,7 @@ def test_a_model_that_sees_may_name_the_label_outright(tmp_path):
     folder = pictures(tmp_path / "pictures", "rgbrgb")
     samples = [Sample(f"i{n}", folder / f"secret{n}.png", f"{n}") for n in range(5)]
     samples += [Sample("told", caption="it is red"), Sample("known", raw_label="blue")]
-    wanted = {"criterion": "colour", "n_clusters": 3, "vlm_answers": "label"}
+    wanted = {"criterion": "colour", "n_clusters": 3, "vlm": "fake", "vlm_answers": "label"}
     with opened(tmp_path / "label", samples, **wanted) as work:
         looking(work)
         rows = through(work)
@@ -122,7 +122,9 @@ def test_a_model_that_sees_may_name_the_label_outright(tmp_path):
 def test_the_agent_looks_where_labels_come_from_images(tmp_path):
     folder = pictures(tmp_path / "pictures", "rgb" * 4)
     samples = [Sample(f"i{n}", folder / f"secret{n}.png", f"{n}") for n in range(12)]
-    with opened(tmp_path, samples, criterion="colour", n_clusters=3, vlm_answers="label") as work:
+    with opened(
+        tmp_path, samples, criterion="colour", n_clusters=3, vlm="fake", vlm_answers="label"
+    ) as work:
         looking(work)
         agent.drive(work)
         assert work.run.about()["by"] == "ictc"
@@ -130,10 +132,18 @@ def test_the_agent_looks_where_labels_come_from_images(tmp_path):
         assert names == ["red", "green", "blue"] * 4
 
 
-def test_the_published_procedure_does_not_look_for_labels(tmp_path):
-    with complains("mode=paper begins with captions"):
-        make_config({"dataset": "x", "criterion": "c", "n_clusters": 2, "llm": "fake",
-                     "mode": "paper", "vlm_answers": "label"})  # fmt: skip
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"mode": "paper", "vlm": "fake"}, "mode=paper begins with captions"),
+        ({}, "name a model that sees: --vlm M"),
+        ({"vlm": "none"}, "name a model that sees: --vlm M"),
+    ],
+)
+def test_labels_are_looked_for_by_a_model_alone(settings, said):
+    values = {"dataset": "x", "criterion": "c", "n_clusters": 2, "llm": "fake"}
+    with complains(said):
+        make_config(values | {"vlm_answers": "label"} | settings)
 
 
 # labels

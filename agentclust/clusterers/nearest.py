@@ -70,8 +70,8 @@ def _fast() -> tuple[str, torch.dtype] | None:
 
     if fastest() == "cuda":
         return "cuda", torch.float32
-    # half as fast where the processor has no instruction for them
-    known = torch.cpu.get_capabilities()
+    # emulated, such numbers gain nothing; earlier versions of PyTorch do not tell
+    known: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
     return ("cpu", torch.bfloat16) if known.get("amx_bf16") or known.get("avx512_bf16") else None
 
 
@@ -93,7 +93,8 @@ def nearest(
     Returns:
         The index of the nearest centre, shape (m,); its squared distance, shape (m,); and the
         softmax of minus half the squared distances over the temperature, at the nearest centre,
-        shape (m,), which is 0 where no temperature is given.
+        shape (m,), which is 0 where no temperature is given. Indices and distances are exact to
+        single precision, the softmax to a few hundredths where bfloat16 numbers are multiplied.
     """
     labels = np.empty(len(rows), dtype=np.int64)
     sure = np.zeros(len(rows), dtype=np.float32)
