@@ -324,6 +324,38 @@ def test_files_that_share_the_numbers_of_their_ids_keep_their_own_order(tmp_path
         known_rows(tmp_path / "second", places)["new"]
 
 
+class Alike(str):
+    """A text whose hash is that of many others."""
+
+    def __hash__(self):
+        return len(self)
+
+
+@pytest.mark.parametrize("kind", [str, Alike])
+def test_many_ids_keep_their_numbers(kind):
+    names = [kind(f"sample {i}") for i in range(3000 if kind is str else 600)]
+    places = Places(names[:10])
+    assert [places.of(name) for name in names] == list(range(len(names)))
+    assert [places.find(name) for name in names] == [places.of(name) for name in names]
+    assert places.names == names
+    assert places.find("sample") == places.find(kind("nobody")) == places.find(None) == -1
+
+
+def test_threads_give_an_id_one_number():
+    places, found = Places(), []
+    names = [f"sample {i}" for i in range(5000)]
+    threads = [
+        threading.Thread(target=lambda: found.append([places.of(name) for name in names]))
+        for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert all(numbers == found[0] for numbers in found)
+    assert sorted(found[0]) == list(range(5000))
+
+
 def test_rows_of_a_file_that_is_being_written_are_known_but_the_torn_one(tmp_path):
     file = tmp_path / "a.jsonl"
     assert not known_rows(file)

@@ -6,34 +6,61 @@ import json
 import os
 from array import array
 from collections.abc import ItemsView, Iterable, Iterator, Mapping, ValuesView
-from itertools import count
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 LINE = 1024  # bytes that are read at once
+FREE = -1
 
 
 class Places:
     """A number for each id, shared by files that speak of the same ids.
 
-    Of very many samples, a dictionary of its own would weigh in each of the files.
+    Of very many samples, a dictionary in each of the files would weigh, and one dictionary of
+    numbers does, too: 64 bytes an id. Here ids stand in a list, and an open-addressed table of
+    their numbers (linear probing) finds them: 14 to 24 bytes.
 
     Args:
         names: Ids that are known already: kept once, here and where they come from.
     """
 
     def __init__(self, names: Iterable[str] = ()) -> None:
-        self.numbers: dict[str, int] = {}
-        self._next = count()
+        self.names: list[str] = []  # by number
+        self._table = array("i", [FREE]) * 1024
+        self._lock = Lock()
         for name in names:
             self.of(name)
 
     def of(self, name: str) -> int:
         """The number of an id, a new one where it has none."""
-        known = self.numbers.get(name)
-        if known is not None:
-            return known
-        return self.numbers.setdefault(name, next(self._next))
+        with self._lock:
+            slot = self._slot(name)
+            if self._table[slot] == FREE:
+                self._table[slot] = len(self.names)
+                self.names.append(name)
+                if 3 * len(self.names) > 2 * len(self._table):
+                    self._widen()
+                return len(self.names) - 1
+            return self._table[slot]
+
+    def find(self, name: object) -> int:
+        """The number of an id, -1 where it has none."""
+        with self._lock:
+            return self._table[self._slot(name)]
+
+    def _slot(self, name: object) -> int:
+        """Where the number of the id stands, or would stand."""
+        table, names, last = self._table, self.names, len(self._table) - 1
+        slot = hash(name) & last
+        while (number := table[slot]) != FREE and names[number] != name:
+            slot = (slot + 1) & last
+        return slot
+
+    def _widen(self) -> None:
+        self._table = array("i", [FREE]) * (2 * len(self._table))
+        for number, name in enumerate(self.names):
+            self._table[self._slot(name)] = number
 
 
 class Known(Mapping[str, dict[str, Any]]):
@@ -77,11 +104,11 @@ class Known(Mapping[str, dict[str, Any]]):
         return row
 
     def _begin_of(self, name: object) -> int:
-        number = self._places.numbers.get(name, -1)  # type: ignore[call-overload]
+        number = self._places.find(name)
         return self._begins[number] if 0 <= number < len(self._begins) else -1
 
     def __iter__(self) -> Iterator[str]:
-        names = filter(self.__contains__, list(self._places.numbers))
+        names = filter(self.__contains__, list(self._places.names))
         return names if self._ordered else iter(sorted(names, key=self._begin_of))
 
     def __len__(self) -> int:
