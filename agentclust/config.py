@@ -97,6 +97,9 @@ class RunConfig(_Settings):
     focus: bool = Field(
         True, description="weigh the words of captions by how near the criterion is"
     )
+    kinds: bool = Field(
+        True, description="compare labels by the kind the model has in mind, where it tells"
+    )
     max_rounds: int = Field(4, ge=0, description="agent: attempts to mend the result")
     prompts: AbsolutePath | None = Field(None, description="folder whose templates replace ours")
     cache: bool = Field(True, description="look up answers that were paid for before")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -111,6 +112,29 @@ class Choice:
     def best(self) -> int | None:
         """Index of the likeliest option, None without a usable answer."""
         return int(np.argmax(self.probabilities)) if self.probabilities else None
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What a model has in mind before it answers.
+
+    Attributes:
+        data: The hidden state, half precision, little-endian, in base64: rows of a store hold text.
+        usage: What reading the prompt cost.
+    """
+
+    data: str
+    usage: Usage = field(default_factory=Usage)
+
+    @classmethod
+    def of(cls, vector: NDArray[np.floating], usage: Usage) -> State:
+        """From a hidden state, shape (d,)."""
+        return cls(base64.b64encode(vector.astype("<f2").tobytes()).decode(), usage)
+
+    @property
+    def vector(self) -> NDArray[np.float32]:
+        """The hidden state, shape (d,)."""
+        return np.frombuffer(base64.b64decode(self.data), dtype="<f2").astype(np.float32)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from zlib import crc32
 
 import numpy as np
 import pytest
 
 from agentclust import agent, attempts, ictc
-from agentclust.ictc import sparing
+from agentclust.errors import RequestRefused
+from agentclust.ictc import embedding, kinds, sparing
 from agentclust.metrics import external
 from agentclust.models.fake import FakeModel
-from agentclust.types import Sample
+from agentclust.types import Sample, State, Usage
 from tests import scenes as scenes_of
 from tests.scenes import PLACES, Placing, scenes
 from tests.steps import calls, captioned, opened
@@ -57,6 +59,63 @@ def test_most_labels_by_likeness_are_what_the_model_would_have_said(tmp_path):
         spread = [(i, row["label"]) for i, row in labels.items() if row.get("by") == "likeness"]
         assert np.mean([TRUTH[int(i[2:])] == label for i, label in spread]) > 0.95
         assert set(sparing.asked(work)).isdisjoint(i for i, _ in spread)
+
+
+class Knowing(Placing):
+    """A model that gives each place another word each time, and knows which words are one kind."""
+
+    refuses: str = ""
+
+    def _generate(self, messages, stop=None, run_manager=None, **kwargs):
+        result = super()._generate(messages, stop, run_manager, **kwargs)
+        message = result.generations[0].message
+        message.content = re.sub(r"(?m)^(.*?)(\w+)$", _saying, str(message.content))
+        return result
+
+    def states(self, prompts):
+        texts = [str(prompt[-1].text) for prompt in prompts]
+        if self.refuses and any(self.refuses in text for text in texts):
+            raise RequestRefused("prompt", "is too long", "shorten it")
+        kinds = np.eye(len(PLACES), 16, dtype=np.float32)
+        noise = np.random.default_rng(0).normal(0, 0.01, 16).astype(np.float32)
+        rows = [next(i for i, p in enumerate(PLACES) if SAID[p][0] in t) for t in texts]
+        return [State.of(kinds[row] + noise, Usage(1, 20)) for row in rows]
+
+
+SAID = {  # words that nobody would take for the place, but the model
+    place: (f"q{i}", *(f"q{i}{letter}" for letter in "abcdefgh")) for i, place in enumerate(PLACES)
+}
+
+
+def _saying(found):
+    """The line with one of the words for its place, told by where in the answer it stands."""
+    before, place = found.groups()
+    return before + (SAID[place][1 + found.start() % 8] if place in SAID else place)
+
+
+def test_labels_are_compared_by_the_kind_that_the_model_has_in_mind(tmp_path):
+    with place_run(tmp_path, model=Knowing(), focus=False) as work:
+        rows = through(work)
+        differ = set(sparing.asked(work).values())
+        assert len(differ) > 2 * len(PLACES)
+        assert calls(work, "kind") == len(differ)
+        assert work.run.usage()["kind"].prompt_tokens == 20 * len(differ)
+        found = kinds.of_labels(work, sorted(differ))
+        assert found.shape[0] == len(differ)
+        alike = found @ found.T
+        same = np.array([[a[:2] == b[:2] for b in sorted(differ)] for a in sorted(differ)])
+        assert alike[same].min() > 0.9 > 0.3 > alike[~same].max()
+        assert calls(work, "kind") == len(differ)  # paid for once
+        assert right(rows) > 0.95
+
+
+@pytest.mark.parametrize("how", ["switched off", "no states", "one refused"])
+def test_labels_are_compared_by_the_embedder_where_no_kind_is_told(tmp_path, how):
+    model = Placing() if how == "no states" else Knowing(refuses="q1b" if "one" in how else "")
+    with place_run(tmp_path, model=model, kinds=how != "switched off") as work:
+        differ = ["q0a", "q1b", "q2c"]
+        assert np.array_equal(kinds.of_labels(work, differ), embedding.of_texts(work, differ))
+        assert calls(work, "kind") == (2 if how == "one refused" else 0)
 
 
 def test_what_an_answer_leaves_out_is_asked_by_itself(tmp_path):

@@ -36,6 +36,7 @@ class Chat:
     def __init__(self, pool: Pool, most: int) -> None:
         self._pool, self.fingerprint = pool, pool.facts.identity
         self.in_process: bool = pool.facts.about["in_process"]
+        self.inward: bool = pool.facts.about["inward"]
         self.batch_size: int = pool.facts.about["batch_size"]
         self.side_by_side = min(pool.side_by_side, most)
 
@@ -46,7 +47,7 @@ class Chat:
     def answer(
         self, question: Question, prompts: Sequence[tuple[Request, File | None]]
     ) -> list[Any]:
-        """A reply, choice or call for each prompt."""
+        """A reply, choice, call or state for each prompt."""
         requests, files = zip(*prompts, strict=True)
         return list(self._pool.do(Task(requests, files, question)))
 

@@ -151,7 +151,7 @@ class Worker:
                 config = config.model_copy(update={"n_threads": max(1, int(cpus))})
             self._part: Any = Loaded(load_model(config, part.seed), config)
             identity = self._part.fingerprint
-            names = ["in_process", "batch_size"]
+            names = ["in_process", "inward", "batch_size"]
         elif part.embeds:
             self._part = load_embedder(part.name, part.of)
             identity, names = self._part.identity, ["of", "fitted"]

@@ -17,7 +17,7 @@ from agentclust import wording
 from agentclust.clusterers.counting import Labels
 from agentclust.config import RunConfig
 from agentclust.embedders import Vectors, default_embedder
-from agentclust.ictc import embedding, focusing, speaking
+from agentclust.ictc import embedding, focusing, kinds, speaking
 from agentclust.ictc.focusing import Focus
 from agentclust.types import Sample
 from agentclust.work import Work
@@ -111,7 +111,7 @@ def spread(work: Work) -> None:
         return
     found, _, labels = _focused(work)
     different = list(wording.count(labels))
-    vectors = embedding.of_texts(work, different)
+    vectors = kinds.of_labels(work, different)
     for sample, index in zip(samples, focusing.nearest(found, vectors), strict=True):
         if sample.id not in rows.known:
             text = different[index]
@@ -181,7 +181,7 @@ def _focused(work: Work) -> tuple[Focus, Labels, list[str]]:
     taught = np.array([i for i, s in enumerate(samples) if s.id in known])
     labels = [known[samples[i].id] for i in taught]
     different = sorted(set(labels))
-    vectors = embedding.of_texts(work, different)
+    vectors = kinds.of_labels(work, different)
     places = {text: i for i, text in enumerate(different)}
     told = vectors[[places[text] for text in labels]]
     return focusing.focus(_vectors(work, samples), taught, told), taught, labels

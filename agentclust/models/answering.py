@@ -14,10 +14,10 @@ from agentclust.errors import RequestRefused
 from agentclust.files.images import data_url
 from agentclust.models.schema import choose_by_schema
 from agentclust.models.usage import usage_of
-from agentclust.types import Call, Choice, Reply, Request
+from agentclust.types import Call, Choice, Reply, Request, State
 
 Prompt = list[BaseMessage]
-Answer = Reply | Choice | Call
+Answer = Reply | Choice | Call | State
 
 CALL_TOKENS = 200
 
@@ -34,16 +34,26 @@ class InProcess(Protocol):
         ...
 
 
+@runtime_checkable
+class Inward(Protocol):
+    """What tells of a model's hidden states besides."""
+
+    def states(self, prompts: Sequence[Prompt]) -> list[State]:
+        """The hidden state before the answer to each prompt."""
+        ...
+
+
 @dataclass(frozen=True)
 class Question:
     """How requests are asked.
 
     Attributes:
-        of: What is wanted: free text, a distribution over options, or the call of a tool.
-        how: ``max_tokens`` and ``stop``, ``options``, or ``tools`` in OpenAI's form.
+        of: What is wanted: free text, a distribution over options, the call of a tool, or the
+            hidden state before the answer.
+        how: ``max_tokens`` and ``stop``, ``options``, ``tools`` in OpenAI's form, or nothing.
     """
 
-    of: Literal["text", "choice", "call"]
+    of: Literal["text", "choice", "call", "state"]
     how: dict[str, Any]
 
 
@@ -54,6 +64,7 @@ class Answerer(Protocol):
     Attributes:
         fingerprint: Of its weights, where they are known.
         in_process: Whether they are in the process that answers, be it another one.
+        inward: Whether it can tell hidden states.
         batch_size: How many requests a call of `answer` takes.
         side_by_side: How many threads may call it at once.
         in_order: Whether answers are given on in the order of the requests, not as they come.
@@ -61,6 +72,7 @@ class Answerer(Protocol):
 
     fingerprint: str
     in_process: bool
+    inward: bool
     batch_size: int
     side_by_side: int
     in_order: bool
@@ -74,7 +86,7 @@ class Answerer(Protocol):
         ...
 
     def answer(self, question: Question, prompts: Sequence[Any]) -> list[Any]:
-        """A reply, choice or call for each of what `prompt` made.
+        """A reply, choice, call or state for each of what `prompt` made.
 
         Raises:
             Exception: Whatever the model raises; see `agentclust.models.faults`.
@@ -94,6 +106,7 @@ class Loaded:
         self._model, self._config = model, config
         self.fingerprint: str = getattr(model, "fingerprint", "")
         self.in_process = isinstance(model, InProcess)
+        self.inward = isinstance(model, Inward)
         self.in_order = self.in_process
         self.batch_size = max(1, model.batch_size) if isinstance(model, InProcess) else 1
         self.side_by_side = 1 if self.in_process else config.concurrency
@@ -110,7 +123,7 @@ class Loaded:
         return [SystemMessage(request.system), HumanMessage(parts)]
 
     def answer(self, question: Question, prompts: Sequence[Prompt]) -> list[Any]:
-        """A reply, choice or call for each prompt."""
+        """A reply, choice, call or state for each prompt."""
         match question.of:
             case "text":
                 return self._texts(prompts, question.how)
@@ -118,6 +131,9 @@ class Loaded:
                 return self._choices(prompts, question.how["options"])
             case "call":
                 return self._calls(prompts, question.how["tools"])
+            case "state":
+                assert isinstance(self._model, Inward)  # `inward` says so
+                return self._model.states(prompts)
 
     def _texts(self, prompts: Sequence[Prompt], how: dict[str, Any]) -> list[Reply]:
         known: dict[str, Any] = {"max_tokens": how["max_tokens"], "stop": how["stop"] or None}

@@ -23,11 +23,11 @@ from agentclust.errors import ImageProblem, ModelError, RequestRefused
 from agentclust.models.answering import Answerer, Loaded, Question
 from agentclust.models.budget import Budget
 from agentclust.models.faults import mapped
-from agentclust.types import Call, Choice, Refusal, Reply, Request, Usage
+from agentclust.types import Call, Choice, Refusal, Reply, Request, State, Usage
 
-T = TypeVar("T", Reply, Choice, Call)
+T = TypeVar("T", Reply, Choice, Call, State)
 Asked = tuple[str, Request]  # with the key of its answer
-Answered = tuple[str, Any]  # a reply, choice, call or refusal with its key
+Answered = tuple[str, Any]  # a reply, choice, call, state or refusal with its key
 
 HOPELESS = 8  # so many refusals before the first answer mean that no request will be answered
 AHEAD = 2  # requests got ready for each that is asked
@@ -63,6 +63,11 @@ class Asker:
     def in_process(self) -> bool:
         """Whether the weights are in the process that answers, so that logits can be read."""
         return self._source.in_process
+
+    @property
+    def inward(self) -> bool:
+        """Whether the model can tell its hidden states."""
+        return self._source.inward
 
     def complete(
         self, requests: Sequence[Request], max_tokens: int, stop: Sequence[str] = ()
@@ -111,6 +116,18 @@ class Asker:
         _, answer = next(self._each([request], Question("call", {"tools": list(tools)}), decode))
         return answer
 
+    def states(self, requests: Sequence[Request]) -> Iterator[tuple[int, State | Refusal]]:
+        """The hidden state before the answer to each request, as they come; see `inward`.
+
+        Raises:
+            ModelError, BudgetSpent, RunError: As `complete`.
+        """
+
+        def decode(stored: dict[str, Any]) -> State:
+            return State(stored["data"])
+
+        return self._each(requests, Question("state", {}), decode)
+
     def _each(
         self,
         requests: Sequence[Request],
@@ -120,7 +137,7 @@ class Asker:
         """Answers from the cache first, then those still to be paid; equal requests once."""
         waiting: dict[str, list[int]] = {}
         for index, request in enumerate(requests):
-            answer_key = self._key(request, question.how)
+            answer_key = self._key(request, question)
             stored = None
             if answer_key not in waiting and self._answers:
                 stored = self._answers.get(answer_key)
@@ -215,10 +232,10 @@ class Asker:
             results.append((answer_key, replace(answer, usage=paid)))
         return results
 
-    def _key(self, request: Request, how: dict[str, Any]) -> str:
+    def _key(self, request: Request, question: Question) -> str:
         return key(
             **self._identity,
-            how=how,
+            how=question.how or question.of,
             system=request.system,
             user=request.user,
             image=request.image_sha256 or str(request.image or ""),

@@ -22,7 +22,7 @@ from agentclust.models.gguf.weights import Gguf, check_file, fingerprint
 from agentclust.models.gguf.writing import write
 from agentclust.models.options import distribution
 from agentclust.models.tool_calls import ToolCaller, admitted, call_in, told
-from agentclust.types import Choice, Usage
+from agentclust.types import Choice, State, Usage
 
 MAX_TOKENS = 512  # of an answer, where the caller names no limit
 
@@ -97,6 +97,18 @@ class LlamaCpp(ToolCaller):
         longest = max(map(len, sequences), default=0)
         return [self._choose(prompt, sequences, longest) for prompt in prompts]
 
+    def states(self, prompts: Sequence[list[BaseMessage]]) -> list[State]:
+        """The hidden state before the answer to each prompt, of the last layer.
+
+        Raises:
+            RequestRefused: A prompt does not fit into the context.
+        """
+        return [self._state(prompt) for prompt in prompts]
+
+    def _state(self, messages: list[BaseMessage]) -> State:
+        with self._reading(messages, 1, inward=True) as (prompt, cached):
+            return State.of(self._gguf.state(), Usage(1, prompt, cached, 0))
+
     def _choose(
         self, messages: list[BaseMessage], sequences: list[list[int]], longest: int
     ) -> Choice:
@@ -156,7 +168,12 @@ class LlamaCpp(ToolCaller):
 
     @contextmanager
     def _reading(
-        self, messages: Sequence[BaseMessage], room: int, system: str = ""
+        self,
+        messages: Sequence[BaseMessage],
+        room: int,
+        system: str = "",
+        *,
+        inward: bool = False,
     ) -> Iterator[tuple[int, int]]:
         """Read a prompt and keep the model for what follows.
 
@@ -172,6 +189,7 @@ class LlamaCpp(ToolCaller):
             why = "a request has an image, and the setting mmproj is not given"
             raise InputError(self.path.name, why, "name the model's projector, --set mmproj=FILE")
         with self._lock:
+            self._gguf.turn_inward(inward)
             if images and self._eyes:
                 self._eyes.read(self._template.text(turns), images)
                 length, cached = self._gguf.n_read, 0

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -34,7 +35,7 @@ from agentclust.models.hf.tool_calls import Spelling
 from agentclust.models.options import distribution
 from agentclust.models.tool_calls import Tool, ToolCaller, admitted, call_in, told
 from agentclust.networks.checkpoints import out_of_memory, quiet
-from agentclust.types import Choice, Usage
+from agentclust.types import Choice, State, Usage
 
 MAX_TOKENS = 512  # of an answer, where the caller names no limit
 
@@ -148,6 +149,20 @@ class Transformers(ToolCaller):
                 for batch in self._network.batches(chunk, longest, longest):
                     choices += _choose(Logits(self._network, batch), batch, sequences)
         return choices
+
+    def states(self, prompts: Sequence[list[BaseMessage]]) -> list[State]:
+        """The hidden state before the answer to each prompt, of the last layer.
+
+        Raises:
+            RequestRefused: A prompt does not fit into the window.
+        """
+        found: list[State] = []
+        for chunk in self._chunks(prompts):
+            with self._running():
+                for batch in self._network.batches(chunk, 1, 1):
+                    usages = map(partial(Usage, 1), batch.lengths, batch.cached)
+                    found += map(State.of, self._network.states(batch), usages)
+        return found
 
     def _answer(self, prompts: Sequence[list[BaseMessage]], wanted: Wanted) -> list[AIMessage]:
         network = self._network

@@ -1,7 +1,8 @@
 """What a run will about cost: calls, tokens, and money where the prices are known.
 
 It counts four characters a token, as is usual for English. Of larger sets with captions, exemplars
-are asked about (see `agentclust.ictc.sparing`), and half of the groups need a name of the model's.
+are asked about (see `agentclust.ictc.sparing`), half of their labels differ, and half of the groups
+need a name of the model's.
 Where every sample is asked about, it assumes what runs on photographs showed: about 2.5 times the
 square root of n different raw labels among n samples, and one sample in twenty that is asked about
 by itself.
@@ -16,13 +17,14 @@ from typing import Any
 from agentclust import prompts
 from agentclust.config import ModelConfig, RunConfig
 from agentclust.ictc import collecting, sparing
+from agentclust.models import in_process
 from agentclust.types import Request, Sample
 
 CHARACTERS = 4  # a token
 CAPTION_TOKENS = 60  # of a caption that is still to be written
 IMAGE_TOKENS = 576  # of an image: 24 x 24 patches, as LLaVA-1.5 reads it
 LABEL_TOKENS = 4
-KINDS = 2.5  # different raw labels, in square roots of the number of samples
+DIFFERENT = 2.5  # different raw labels, in square roots of the number of samples
 DOUBTFUL = 0.05  # share of the samples that are asked about one by one
 SETS = 3  # of names that are proposed
 
@@ -64,7 +66,7 @@ def estimate(config: RunConfig, samples: Sequence[Sample], sees: bool) -> Estima
     outright = seen if config.vlm_answers == "label" else 0
     asked = sum(s.raw_label is None for s in samples) - outright
     few = sparing.first(config, len(captions) + seen - outright)
-    kinds = min(len(samples), int(KINDS * len(samples) ** 0.5))
+    different = min(len(samples), int(DIFFERENT * len(samples) ** 0.5))
     length = sum(map(len, captions)) / len(captions) if captions else CAPTION_TOKENS * CHARACTERS
     text = "x" * int(length)
     about: dict[str, Any] = {"criterion": config.criterion}
@@ -75,10 +77,10 @@ def estimate(config: RunConfig, samples: Sequence[Sample], sees: bool) -> Estima
     by_label = template.render(label="x" * 8, caption="", **known)
     by_caption = template.render(label="", caption=text, **known)
     names = prompts.load("names", config.prompts).render(
-        k=k, hint="", labels=[("x" * 8, 100)] * min(kinds, 120), **about
+        k=k, hint="", labels=[("x" * 8, 100)] * min(different, 120), **about
     )
     doubtful = int(DOUBTFUL * len(samples))
-    by_meaning = [(SETS * kinds, _tokens(by_label)), (doubtful, _tokens(by_caption))]
+    by_meaning = [(SETS * different, _tokens(by_label)), (doubtful, _tokens(by_caption))]
     by_sample = [(len(samples), _tokens(by_caption))]  # the published procedure
     assigned = by_sample if config.mode == "paper" else by_meaning
     steps = [
@@ -91,6 +93,9 @@ def estimate(config: RunConfig, samples: Sequence[Sample], sees: bool) -> Estima
         several = prompts.load("labels", config.prompts).render(captions=[text] * together, **about)
         packs = -(-min(few, asked) // together)
         steps = [(packs, _tokens(several), LABEL_TOKENS * together), (k // 2, 200, LABEL_TOKENS)]
+        if config.kinds and in_process(config.llm.model):
+            kind = prompts.load("kind", config.prompts).render(label="x" * 8, **about)
+            steps.append((min(few // 2, different), _tokens(kind), 0))
     look = prompts.load("look" if outright else "caption", config.prompts).render(**about)
     written = LABEL_TOKENS if outright else CAPTION_TOKENS
     seeing = (seen, _tokens(look) + IMAGE_TOKENS, written)

@@ -16,7 +16,7 @@ from pydantic import BaseModel, Field
 from agentclust.config import ModelConfig
 from agentclust.errors import InputError, ModelError, RequestRefused
 from agentclust.models import load_model
-from agentclust.models.answering import InProcess
+from agentclust.models.answering import InProcess, Inward
 from agentclust.models.asking import Asker
 from agentclust.models.gguf.turns import turns_of
 from agentclust.models.llama_cpp import LlamaCpp
@@ -24,6 +24,7 @@ from agentclust.models.tool_calls import MAX_TEXT
 from agentclust.types import Refusal, Reply, Request
 
 tiny_gguf = pytest.importorskip("tiny_gguf", reason="the package gguf is missing")
+GGUFReader = pytest.importorskip("gguf").GGUFReader
 
 SHORT, LONG = "You sort pictures.", "You sort pictures by what they show, in one word. " * 3
 CAPTIONS = ["A truck driver waves.", "Two trumpets lie on a truck; it rains. " * 2, "x"]
@@ -85,17 +86,36 @@ def test_bit_identical_whatever_was_asked_before(gguf, model):
                     logits_of(fresh, messages),
                     fresh.choose([messages], OPTIONS)[0].probabilities,
                     fresh.invoke(messages, max_tokens=6).text,
+                    fresh.states([messages])[0].data,
                 )
             )
     asks = [
         logits_of,
         lambda model, messages: model.choose([messages], OPTIONS)[0].probabilities,
         lambda model, messages: model.invoke(messages, max_tokens=6).text,
+        lambda model, messages: model.states([messages])[0].data,
     ]
     rng = np.random.default_rng(0)
     for _ in range(60):
         which, how = rng.integers(len(PROMPTS)), rng.integers(len(asks))
         assert asks[how](model, PROMPTS[which]) == alone[which][how]
+
+
+@pytest.mark.parametrize("kind", ["llama", "mamba"])
+def test_a_state_is_what_the_logits_are_read_from(tmp_path, kind):
+    file = getattr(tiny_gguf, kind)(tmp_path / "tiny.gguf")
+    tensors = {tensor.name: tensor.data for tensor in GGUFReader(file).tensors}
+    with closing(make(file)) as model:
+        assert isinstance(model, Inward)
+        for messages, state in zip(PROMPTS, model.states(PROMPTS), strict=True):
+            with model._reading(messages, 1):
+                logits = model._gguf.logits()
+            read = tensors.get("output.weight", tensors["token_embd.weight"]) @ state.vector
+            assert read == pytest.approx(logits, abs=0.02 * float(np.abs(logits).max()))
+            assert state.usage.prompt_tokens > state.usage.cached_prompt_tokens
+            assert state.usage.completion_tokens == 0
+        with pytest.raises(RequestRefused, match="do not fit"):
+            model.states([prompt(SHORT, "word " * 3000)])
 
 
 def test_a_conversation_is_the_same_whether_it_grew_or_came_at_once(gguf, model):

@@ -38,7 +38,7 @@ from transformers.utils import is_torchvision_available
 from agentclust.config import ModelConfig
 from agentclust.errors import InputError, ModelError, RequestRefused
 from agentclust.models import load_model
-from agentclust.models.answering import InProcess
+from agentclust.models.answering import InProcess, Inward
 from agentclust.models.asking import Asker
 from agentclust.models.hf.chat_format import PLAIN, chat_format
 from agentclust.models.hf.decoding import Sampling
@@ -190,6 +190,28 @@ def test_images_are_answered_as_the_network_itself_does(llava, image_model):
         assert answer.text == greedy(tokenizer, network, ids, extra, 12)[0]
         assert answer.usage_metadata["input_tokens"] == ids.shape[1]
     assert answers[1].text != answers[2].text
+
+
+def test_a_state_is_what_the_network_reads_its_next_token_from(llama, text_model):
+    _, network, start = text_reference(llama)
+    assert isinstance(text_model, Inward)
+    for user, state in zip(USERS, text_model.states([ask(u) for u in USERS]), strict=True):
+        ids, extra = start(user)
+        with torch.no_grad():
+            logits = network.lm_head(torch.tensor(state.vector)[None])[0].double()
+        expected = next_logits(network, ids, extra)
+        assert float((logits - expected).abs().max()) < 0.01 * float(expected.abs().max())
+        assert state.usage.prompt_tokens == ids.shape[1]
+
+
+def test_states_of_images_are_read_too(llava, image_model):
+    _, network, start = image_reference(llava)
+    (state,) = image_model.states([show("red", USERS[0])])
+    ids, extra = start("red", USERS[0])
+    with torch.no_grad():
+        logits = network.lm_head(torch.tensor(state.vector)[None])[0].double()
+    expected = next_logits(network, ids, extra)
+    assert float((logits - expected).abs().max()) < 0.01 * float(expected.abs().max())
 
 
 def test_prompts_with_and_without_images_may_be_mixed(image_model):

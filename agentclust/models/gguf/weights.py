@@ -141,6 +141,7 @@ class Gguf:
         self._memory = llama_cpp.llama_get_memory(self.llama.ctx)
         self._parts: list[list[int]] = []  # of the prompt that is in the KV cache
         self._read_again: Callable[[], object] = lambda: None
+        self._inward = False
         self.n_ctx: int = min(n_ctx, llama_cpp.llama_model_n_ctx_train(self.llama.model))
         if not self._memory:
             self.close()
@@ -230,6 +231,20 @@ class Gguf:
         if path:
             self.llama.eval(path)
         return self._last_logits()
+
+    def turn_inward(self, inward: bool) -> None:
+        """Choose what is kept of what is read next: hidden states, or nothing but logits.
+
+        llama.cpp plans its memory anew at each change, which takes a second.
+        """
+        if inward != self._inward:
+            llama_cpp.llama_set_embeddings(self.llama.ctx, inward)
+            self._inward = inward
+
+    def state(self) -> NDArray[np.float32]:
+        """The last layer's hidden state at the last token that was read, shape (n_embd,)."""
+        pointer = llama_cpp.llama_get_embeddings_ith(self.llama.ctx, -1)
+        return np.ctypeslib.as_array(pointer, shape=(self.llama.n_embd(),)).copy()
 
     def go_on(self, token: int) -> NDArray[np.float32]:
         """Next-token logits after one token more than those before."""

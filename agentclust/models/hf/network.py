@@ -201,6 +201,12 @@ class Network:
             **inputs, past_key_values=cache, return_dict_in_generate=True, **options
         )
 
+    def states(self, batch: Batch) -> NDArray[np.float32]:
+        """The last layer's hidden states before the answers, shape (rows, d)."""
+        out = self.run(batch.inputs, batch.cache, max_new_tokens=1, output_hidden_states=True)
+        last: torch.Tensor = out.hidden_states[0][-1][:, -1]  # of the first token that is written
+        return last.float().cpu().numpy()
+
 
 class Logits:
     """Next-token logits of a batch's rows after paths of option tokens; no path is run twice.

@@ -1,0 +1,53 @@
+"""Raw labels as the language model takes them: near each other where they are of one kind.
+
+A sentence embedder has read what words stand beside: a dolphin lies near a swimming pool. A chat
+model that is about to name the kind of a dolphin has the kind in mind, and what it has in mind, the
+last layer's hidden state before the first word of the answer, lies near that of a whale. That one
+state holds the meaning which a prompt asks for is the finding of PromptEOL (Jiang, Huang, Luan,
+Wang, Zhuang: Scaling Sentence Embeddings with Large Language Models, Findings of EMNLP 2024,
+section 3.1). Nothing is written, so that an answer in wrong words does no harm, and a question is
+asked once for each label that differs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from sklearn.decomposition import PCA
+
+from agentclust.embedders import Vectors, normalized
+from agentclust.ictc import embedding
+from agentclust.types import State
+from agentclust.work import Work
+
+WIDTH = 32  # principal components that are kept: the others hold spelling more than kind
+
+
+def of_labels(work: Work, labels: Sequence[str]) -> Vectors:
+    """Vectors of labels that differ, shape (n, d): equal kinds lie near each other.
+
+    They are those of the embedder of texts where the model tells no hidden states, as models
+    behind an API do not, or refuses a label, or the setting ``kinds`` is false.
+    """
+    if work.run.config.kinds and work.llm.inward:
+        template = work.run.template("kind")
+        ordered = sorted(labels)
+        requests = [template.render(criterion=work.run.criterion, label=text) for text in ordered]
+        states: dict[str, Vectors] = {}
+        with work.paying("kind"), work.reporter.step("kind", len(ordered)) as advance:
+            for index, state in work.llm.states(requests):
+                if isinstance(state, State):
+                    states[ordered[index]] = state.vector
+                advance()
+        if len(states) == len(labels):
+            found = _reduced(np.stack([states[text] for text in ordered]))
+            places = {text: i for i, text in enumerate(ordered)}
+            return found[[places[text] for text in labels]]
+    return embedding.of_texts(work, labels)
+
+
+def _reduced(states: Vectors) -> Vectors:
+    """Unit rows of the principal components, shape (n, at most `WIDTH`)."""
+    width = min(WIDTH, *states.shape)
+    return normalized(PCA(width, svd_solver="full").fit_transform(normalized(states)))
