@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import os
 import threading
 from abc import ABC, abstractmethod
@@ -17,6 +18,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
+from torch import nn
 from torch.nn import functional
 
 from agentclust.embedders import Kind, Vectors, normalized
@@ -166,3 +168,17 @@ def grid(
     if not layers or before < 0 or any(a.shape[-2:] != (tokens, tokens) for a in layers):
         return None
     return before + torch.arange(high * wide).reshape(high, wide)
+
+
+def fingerprint(model: nn.Module, *about: object) -> str:
+    """The digest of what decides the vectors of a network: its parts, its weights, and the rest.
+
+    Args:
+        model: On the CPU, in the precision it was loaded in.
+        about: Whatever else decides, such as how pictures are prepared.
+    """
+    digest = hashlib.sha256(f"{model}\0{about}".encode())
+    for name, weights in model.state_dict().items():
+        digest.update(f"\0{name}\0{weights.dtype}\0{tuple(weights.shape)}\0".encode())
+        digest.update(weights.reshape(-1).view(torch.uint8).numpy())
+    return f"sha256:{digest.hexdigest()}"

@@ -88,7 +88,8 @@ def _patches(
     order = out.get("ids_restore")  # MAE shuffles its patches
     if found is None or order is None:
         return found
-    return found.min() + order[0].cpu().reshape(found.shape)
+    shuffled: torch.Tensor = found.min() + order[0].cpu().reshape(found.shape)
+    return shuffled
 
 
 def _whole(model: Any, out: Any) -> torch.Tensor:
