@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import json
 import os
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
@@ -170,14 +171,14 @@ def grid(
     return before + torch.arange(high * wide).reshape(high, wide)
 
 
-def fingerprint(model: nn.Module, *about: object) -> str:
-    """The digest of what decides the vectors of a network: its parts, its weights, and the rest.
+def fingerprint(model: nn.Module, about: Mapping[str, Any]) -> str:
+    """The digest of what decides the vectors of a network: its parts, weights and pictures.
 
     Args:
         model: On the CPU, in the precision it was loaded in.
-        about: Whatever else decides, such as how pictures are prepared.
+        about: How pictures are prepared.
     """
-    digest = hashlib.sha256(f"{model}\0{about}".encode())
+    digest = hashlib.sha256(f"{model}\0{json.dumps(about, sort_keys=True)}".encode())
     for name, weights in model.state_dict().items():
         digest.update(f"\0{name}\0{weights.dtype}\0{tuple(weights.shape)}\0".encode())
         digest.update(weights.reshape(-1).view(torch.uint8).numpy())

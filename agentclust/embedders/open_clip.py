@@ -86,13 +86,12 @@ def build(name: str) -> OpenClipImages:
 def _named(open_clip: Any, full: str, name: str) -> dict[str, Any]:
     """How to ask open_clip for the network with its weights."""
     folder = Path(name).expanduser()
-    if folder.is_dir():
+    if name and folder.is_dir():
         return {"model_name": f"local-dir:{folder}"}
     if name.startswith(ELSEWHERE):
         return {"model_name": name}
     known, _, weights = name.partition("/")
-    config = open_clip.get_model_config(known)
-    if config is None:
+    if open_clip.get_model_config(known) is None:
         near = difflib.get_close_matches(known, open_clip.list_models(), n=1)
         hint = f"did you mean {near[0]!r}? " if near else ""
         todo = f"{hint}`open_clip.list_pretrained()` in Python lists them"
@@ -104,12 +103,9 @@ def _named(open_clip: Any, full: str, name: str) -> dict[str, Any]:
         why = f"there are no weights {weights!r}" if weights else "names no weights"
         todo = f"write open_clip:{known}/FILE or one of these for FILE: {', '.join(tags)}"
         raise InputError(full, why, todo)
-    # weights that learned with QuickGELU need it; asked otherwise, open_clip but warns
-    trained = bool(open_clip.get_pretrained_cfg(known, weights).get("quick_gelu"))
-    if config.get("quick_gelu") and not trained:
-        why = f"the weights {weights!r} were trained without QuickGELU"
-        raise InputError(full, why, f"write open_clip:{known.removesuffix('-quickgelu')}/{weights}")
-    return {"model_name": known, "pretrained": weights, "force_quick_gelu": trained}
+    # weights that learned with QuickGELU need it; asked without, open_clip but warns
+    quick = bool(open_clip.get_pretrained_cfg(known, weights).get("quick_gelu"))
+    return {"model_name": known, "pretrained": weights, "force_quick_gelu": quick}
 
 
 @contextmanager

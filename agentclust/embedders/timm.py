@@ -86,7 +86,7 @@ def _network(timm: Any, full: str, name: str) -> Any:
     """The network without its classifier, on the CPU."""
     folder = Path(name).expanduser()
     known, _, file = name.partition("/")
-    if folder.is_dir():
+    if name and folder.is_dir():
         if not (folder / "config.json").is_file():
             raise InputError(full, "has no config.json", "give a folder that timm has saved")
         name = f"local-dir:{folder}"
