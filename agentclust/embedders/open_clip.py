@@ -27,7 +27,7 @@ from agentclust.embedders.encoders import (
 )
 from agentclust.errors import InputError
 from agentclust.networks.devices import at_work
-from agentclust.networks.failing import library, loading, out_of_memory
+from agentclust.networks.failing import hushed, library, loading, out_of_memory
 from agentclust.networks.listening import answers, attention
 
 VERSION = 1  # rises whenever a vector may change
@@ -76,7 +76,7 @@ def build(name: str) -> OpenClipImages:
     """
     full = f"open_clip:{name}"
     open_clip = library(full, "open_clip", "open-clip")
-    with loading(full, "open_clip"), out_of_memory(full, LESS), _unheard():
+    with loading(full, "open_clip"), out_of_memory(full, LESS), hushed(), _unheard():
         model, transform = open_clip.create_model_from_pretrained(**_named(open_clip, full, name))
         visual = model.visual
         identity = f"open_clip/{VERSION} {fingerprint(visual, visual.preprocess_cfg)}"

@@ -18,7 +18,7 @@ from PIL import Image
 from agentclust.embedders.encoders import LESS, ImageEncoder, Inside, Pixels, fingerprint, grid
 from agentclust.errors import InputError
 from agentclust.networks.devices import at_work
-from agentclust.networks.failing import library, loading, out_of_memory
+from agentclust.networks.failing import hushed, library, loading, out_of_memory
 from agentclust.networks.listening import attention
 
 VERSION = 1  # rises whenever a vector may change
@@ -74,7 +74,7 @@ def build(name: str) -> TimmImages:
     """
     full = f"timm:{name}"
     timm = library(full, "timm", "timm")
-    with loading(full, "timm"), out_of_memory(full, LESS):
+    with loading(full, "timm"), out_of_memory(full, LESS), hushed():
         model = _network(timm, full, name)
         about = timm.data.resolve_model_data_config(model)
         transform = timm.data.create_transform(**about, is_training=False)

@@ -6,7 +6,6 @@ It knows nothing of what the network is for.
 from __future__ import annotations
 
 import hashlib
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +16,7 @@ from huggingface_hub import HfApi, hf_hub_download, try_to_load_from_cache
 from huggingface_hub import errors as hub_errors
 
 from agentclust.errors import InputError
-from agentclust.networks.failing import first_line
+from agentclust.networks.failing import ONLINE, UNREACHED, first_line, hushed
 
 hf: Any = transformers  # it types its classes in part only
 
@@ -59,8 +58,7 @@ def _newest(name: str) -> tuple[str, bool]:
         local = isinstance(error, hub_errors.LocalEntryNotFoundError)
         if isinstance(error, hub_errors.EntryNotFoundError) and not local:
             raise InputError(name, "has no config.json", "choose another checkpoint") from None
-        why = f"is not on this machine, and the hub gives no answer ({first_line(error)})"
-        raise InputError(name, why, "go online to fetch it, or give a local folder") from error
+        raise InputError(name, f"{UNREACHED} ({first_line(error)})", ONLINE) from error
 
 
 def digest(folder: Path) -> str:
@@ -74,17 +72,12 @@ def digest(folder: Path) -> str:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep the libraries' chatter off standard error."""
+    """Keep the chatter of transformers, and of what it uses, off standard error."""
     ours = hf.utils.logging
     verbosity = ours.get_verbosity()
-    others = [logging.getLogger(name) for name in ("accelerate", "bitsandbytes", "huggingface_hub")]
-    levels = [logger.level for logger in others]
     try:
         ours.set_verbosity_error()
-        for logger in others:
-            logger.setLevel(logging.ERROR)
-        yield
+        with hushed():
+            yield
     finally:
         ours.set_verbosity(verbosity)
-        for logger, level in zip(others, levels, strict=True):
-            logger.setLevel(level)

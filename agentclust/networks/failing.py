@@ -5,6 +5,7 @@ It knows nothing of what the network is for, and of no library but PyTorch.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
@@ -13,6 +14,10 @@ from typing import Any
 import torch
 
 from agentclust.errors import AgentclustError, InputError, MissingExtra, ModelError
+
+CHATTY = ("accelerate", "bitsandbytes", "huggingface_hub", "timm")
+UNREACHED = "is not on this machine, and the hub gives no answer"
+ONLINE = "go online to fetch it, or give a local folder"
 
 
 def library(name: str, module: str, extra: str) -> Any:
@@ -50,8 +55,33 @@ def loading(name: str, library: str = "transformers") -> Iterator[None]:
             todo = "install the torchvision made for your torch, or choose a model without videos"
             raise InputError(name, "needs torchvision", todo) from None
         said = first_line(error)
+        if _out_of_reach(error):
+            raise InputError(name, UNREACHED, ONLINE) from error
         todo = f"check its files, and that this version of {library} knows its architecture"
         raise ModelError(name, f"cannot be loaded ({said})", todo) from error
+
+
+def _out_of_reach(error: BaseException | None) -> bool:
+    """Whether it comes of a file that is not here, on a hub that gives no answer."""
+    from huggingface_hub.errors import LocalEntryNotFoundError  # with all that ask the hub
+
+    while error and not isinstance(error, LocalEntryNotFoundError):
+        error = error.__cause__ or error.__context__
+    return error is not None
+
+
+@contextmanager
+def hushed() -> Iterator[None]:
+    """Keep what libraries log below errors off standard error."""
+    loggers = [logging.getLogger(name) for name in CHATTY]
+    levels = [logger.level for logger in loggers]
+    try:
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 @contextmanager
