@@ -6,11 +6,13 @@ import sys
 
 import pytest
 import torch
+from huggingface_hub.errors import LocalEntryNotFoundError
 from torch import nn
 
 from agentclust.embedders import load_embedder
 from agentclust.embedders.encoders import fingerprint, grid
 from agentclust.errors import MissingExtra, ModelError
+from agentclust.networks.failing import UNREACHED, loading
 from agentclust.networks.listening import answers, attention
 from tests.complaints import complains
 
@@ -58,6 +60,17 @@ def test_a_fingerprint_tells_whatever_decides_a_vector():
     others = [changed, counted, network(nn.GELU()), network(dtype=torch.bfloat16)]
     found = {fingerprint(other, about) for other in others} | {one, fingerprint(network(), {})}
     assert len(found) == 6
+
+
+def test_a_hub_out_of_reach_is_told_as_such():
+    """open_clip raises an error of its own while it handles the hub's."""
+    with complains(UNREACHED, "go online to fetch it"), loading("open_clip:RN50/x", "open_clip"):
+        try:
+            raise LocalEntryNotFoundError("no connection")
+        except LocalEntryNotFoundError:
+            raise RuntimeError("failed to download") from None
+    with complains("this version of timm", kind=ModelError), loading("timm:x", "timm"):
+        raise RuntimeError("size mismatch")
 
 
 @pytest.mark.parametrize(("family", "extra"), [("timm", "timm"), ("open_clip", "open-clip")])
