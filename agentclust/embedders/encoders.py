@@ -8,7 +8,7 @@ import json
 import os
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
@@ -30,8 +30,6 @@ from agentclust.networks.failing import out_of_memory
 from agentclust.networks.threads import one_thread
 
 LESS = "a smaller model"
-
-Pixels = NDArray[np.float32]  # a prepared picture, shape (channels, h, w)
 
 
 @dataclass(frozen=True)
@@ -62,15 +60,13 @@ class ImageEncoder(ABC):
     fitted = False
     side_by_side = os.cpu_count() or 1
 
-    def __init__(self, name: str, identity: str, model: Any) -> None:
+    def __init__(
+        self, name: str, identity: str, model: Any, pixels: Callable[[Image.Image], Any]
+    ) -> None:
         self.identity = identity
-        self._name, self._model = name, model
+        self._name, self._model, self._prepare = name, model, pixels
         self._device = next(model.parameters()).device
         self._busy = nullcontext() if self._device.type == "cpu" else threading.Lock()
-
-    @abstractmethod
-    def _pixels(self, image: Image.Image) -> Pixels:
-        """A picture as the network wants it."""
 
     @abstractmethod
     def _vectors(self, model: Any, pixels: torch.Tensor) -> torch.Tensor:
@@ -143,6 +139,10 @@ class ImageEncoder(ABC):
         across, down, _ = (self._pixels(Image.fromarray(places)) - low) / (high - low)
         (left, right), (top, bottom) = _ends(across.mean(axis=0)), _ends(down.mean(axis=1))
         return left, top, right, bottom
+
+    def _pixels(self, image: Image.Image) -> NDArray[np.float32]:
+        """A picture as the network wants it, shape (channels, h, w)."""
+        return np.asarray(self._prepare(image), dtype=np.float32)
 
     def _seen(self, pixels: torch.Tensor) -> NDArray[np.float32]:
         model = self._model

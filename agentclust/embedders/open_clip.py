@@ -5,44 +5,26 @@ By architecture and weights, from the hub, or of a folder. open_clip imports tor
 
 from __future__ import annotations
 
-import difflib
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from PIL import Image
 
 from agentclust.embedders import timm
-from agentclust.embedders.encoders import (
-    LESS,
-    ImageEncoder,
-    Inside,
-    Pixels,
-    fingerprint,
-    grid,
-)
+from agentclust.embedders.encoders import LESS, ImageEncoder, Inside, fingerprint, grid
 from agentclust.errors import InputError
 from agentclust.networks.devices import at_work
-from agentclust.networks.failing import hushed, library, loading, out_of_memory
+from agentclust.networks.failing import hushed, library, loading, out_of_memory, unknown
 from agentclust.networks.listening import answers, attention
 
 VERSION = 1  # rises whenever a vector may change
-ELSEWHERE = ("hf-hub:", "local-dir:")
 
 
 class OpenClipImages(ImageEncoder):
     """The image side of a network of open_clip."""
-
-    def __init__(self, name: str, identity: str, visual: Any, transform: Any) -> None:
-        super().__init__(name, identity, visual)
-        self._transform = transform
-
-    def _pixels(self, image: Image.Image) -> Pixels:
-        return np.asarray(self._transform(image), dtype=np.float32)
 
     def _vectors(self, model: Any, pixels: torch.Tensor) -> torch.Tensor:
         found = model(pixels)
@@ -88,14 +70,11 @@ def _named(open_clip: Any, full: str, name: str) -> dict[str, Any]:
     folder = Path(name).expanduser()
     if name and folder.is_dir():
         return {"model_name": f"local-dir:{folder}"}
-    if name.startswith(ELSEWHERE):
+    if name.startswith(timm.ELSEWHERE):
         return {"model_name": name}
     known, _, weights = name.partition("/")
     if open_clip.get_model_config(known) is None:
-        near = difflib.get_close_matches(known, open_clip.list_models(), n=1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        todo = f"{hint}`open_clip.list_pretrained()` in Python lists them"
-        raise InputError(full, "open_clip knows no such network", todo)
+        raise unknown(full, "open_clip", known, open_clip.list_models())
     file, tags = Path(weights).expanduser(), open_clip.list_pretrained_tags_by_model(known)
     if weights and file.is_file():
         return {"model_name": known, "pretrained": str(file)}

@@ -6,19 +6,16 @@ says. timm imports torchvision.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from PIL import Image
 
-from agentclust.embedders.encoders import LESS, ImageEncoder, Inside, Pixels, fingerprint, grid
+from agentclust.embedders.encoders import LESS, ImageEncoder, Inside, fingerprint, grid
 from agentclust.errors import InputError
 from agentclust.networks.devices import at_work
-from agentclust.networks.failing import hushed, library, loading, out_of_memory
+from agentclust.networks.failing import hushed, library, loading, out_of_memory, unknown
 from agentclust.networks.listening import attention
 
 VERSION = 1  # rises whenever a vector may change
@@ -27,13 +24,6 @@ ELSEWHERE = ("hf-hub:", "local-dir:")
 
 class TimmImages(ImageEncoder):
     """A network of timm without its classifier."""
-
-    def __init__(self, name: str, identity: str, model: Any, transform: Any) -> None:
-        super().__init__(name, identity, model)
-        self._transform = transform
-
-    def _pixels(self, image: Image.Image) -> Pixels:
-        return np.asarray(self._transform(image), dtype=np.float32)
 
     def _vectors(self, model: Any, pixels: torch.Tensor) -> torch.Tensor:
         found: torch.Tensor = model(pixels)
@@ -92,10 +82,7 @@ def _network(timm: Any, full: str, name: str) -> Any:
         name = f"local-dir:{folder}"
     elif not name.startswith(ELSEWHERE):
         if not timm.is_model(known.partition(".")[0]):
-            near = difflib.get_close_matches(known, timm.list_pretrained(), n=1)
-            hint = f"did you mean {near[0]!r}? " if near else ""
-            todo = f"{hint}`timm.list_pretrained()` in Python lists them"
-            raise InputError(full, "timm knows no such network", todo)
+            raise unknown(full, "timm", known, timm.list_pretrained())
         if file:
             return _filled(timm, full, known, Path(file).expanduser())
     # with its classifier, as timm overlooks weights that are missing where it is left out
@@ -112,8 +99,9 @@ def _filled(timm: Any, full: str, known: str, file: Path) -> Any:
     model = timm.create_model(known, num_classes=0)
     told = timm.models.load_checkpoint(model, str(file), strict=False)
     classifiers = model.pretrained_cfg.get("classifier") or ()
-    ends = (classifiers,) if isinstance(classifiers, str) else tuple(classifiers)
-    unused = [key for key in told.unexpected_keys if not key.startswith(ends)]
+    classifiers = [classifiers] if isinstance(classifiers, str) else classifiers
+    rest = tuple(f"{classifier}." for classifier in classifiers)
+    unused = [key for key in told.unexpected_keys if not key.startswith(rest)]
     if told.missing_keys or unused:
         why = f"holds {unused[0]}, which {known} has not" if unused else ""
         why = f"has no weights for {told.missing_keys[0]}" if told.missing_keys else why

@@ -15,10 +15,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 
 from agentclust.embedders import Embedder, Kind, Vectors, normalized
-from agentclust.embedders.encoders import LESS, ImageEncoder, Inside, Pixels, grid
+from agentclust.embedders.encoders import LESS, ImageEncoder, Inside, grid
 from agentclust.errors import InputError, MissingExtra
 from agentclust.networks.checkpoints import hf, locate, quiet
 from agentclust.networks.devices import fastest
@@ -36,12 +35,13 @@ class TransformersImages(ImageEncoder):
     """
 
     def __init__(self, name: str, identity: str, model: Any, processor: Any, pooled: bool) -> None:
-        super().__init__(name, identity, model)
-        self._processor, self._pooled = processor, pooled
-
-    def _pixels(self, image: Image.Image) -> Pixels:
-        values = self._processor(images=image, return_tensors="np")["pixel_values"]
-        return np.asarray(values[0], dtype=np.float32)
+        super().__init__(
+            name,
+            identity,
+            model,
+            lambda image: processor(images=image, return_tensors="np")["pixel_values"][0],
+        )
+        self._pooled = pooled
 
     def _vectors(self, model: Any, pixels: torch.Tensor) -> torch.Tensor:
         return self._output(model, pixels)[1]

@@ -5,8 +5,9 @@ It knows nothing of what the network is for, and of no library but PyTorch.
 
 from __future__ import annotations
 
+import difflib
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
@@ -38,6 +39,14 @@ def library(name: str, module: str, extra: str) -> Any:
             why = f"the torchvision that is installed does not fit torch ({said})"
             todo = "install the one that was made for it"
         raise ModelError(name, why, todo) from error
+
+
+def unknown(name: str, module: str, network: str, known: Iterable[str]) -> InputError:
+    """The error for a network that a library does not know, with the nearest that it knows."""
+    near = difflib.get_close_matches(network, list(known), n=1)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    todo = f"{hint}`{module}.list_pretrained()` in Python lists them"
+    return InputError(name, f"{module} knows no such network", todo)
 
 
 @contextmanager
