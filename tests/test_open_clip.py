@@ -68,6 +68,8 @@ def test_vectors_are_those_of_open_clip_itself(tmp_path, photo, kind):
         both = [heat(embedder.trace(photo), sign * towards) for sign in (1, -1)]
         assert all(warm.shape == places and warm.min() >= 0 for warm in both)
         assert max(warm.sum() for warm in both) == pytest.approx(1, abs=1e-5)
+    embedder._model.half()  # as on a GPU
+    assert np.allclose(embedder.embed([photo]), found, atol=0.01)
     # the shorter side fits, the middle of the longer one is seen
     assert np.allclose(trace.seen, (1 / 6, 0, 5 / 6, 1), atol=0.02)
 

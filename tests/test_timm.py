@@ -71,6 +71,8 @@ def test_vectors_are_those_of_timm_itself(tmp_path, photo, known):
     assert warm.sum() == pytest.approx(1, abs=1e-5)
     # the network computes its attention as before
     assert np.allclose(embedder.embed([photo]), found, atol=1e-6)
+    embedder._model.half()  # as on a GPU
+    assert np.allclose(embedder.embed([photo]), found, atol=0.01)
 
 
 def test_a_folder_that_timm_has_saved_and_what_the_identity_tells(tmp_path, photo):
