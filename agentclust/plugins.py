@@ -24,7 +24,10 @@ BUILT_IN: Mapping[str, Mapping[str, tuple[str, str]]] = {
     "embedders": {
         "efficientnet": ("agentclust.embedders.efficientnet:build", "builtin"),
         "minilm": ("agentclust.embedders.minilm:build", "embed"),
+        "moco-v3": ("agentclust.embedders.moco:build", "transformers"),
+        "open_clip": ("agentclust.embedders.open_clip:build", "open-clip"),
         "tfidf": ("agentclust.embedders.tfidf:TfIdf", ""),
+        "timm": ("agentclust.embedders.timm:build", "timm"),
         "transformers": ("agentclust.embedders.transformers:build", "transformers"),
     },
     "clusterers": {

@@ -17,6 +17,7 @@ from agentclust.cli import cli
 from agentclust.clusterers.saved import load
 from agentclust.config import make_config
 from agentclust.embedders import load_embedder
+from agentclust.embedders.traces import Features
 from agentclust.explaining.explained import as_text, lies
 from agentclust.explaining.heat import contrast
 from agentclust.explaining.words import deciding, without
@@ -24,7 +25,7 @@ from agentclust.progress import Reporter
 from agentclust.run.record import read_clustering
 from tests.complaints import complains
 from tests.objects import KINDS, masked, pictures, pointing
-from tests.plugged import manifest
+from tests.plugged import MeanColour, manifest
 from tests.plugged import pictures as plain
 from tests.scenes import PLACES, scenes
 
@@ -188,6 +189,23 @@ def test_an_embedder_that_does_not_tell_how(tmp_path):
     ]
     assert len(one.neighbours) == 5
     assert {int(n["id"][6:-4]) % 3 for n in one.neighbours[:3]} == {1}
+
+
+class OneColour(MeanColour):
+    """It looks at no places: nowhere lies more evidence than elsewhere."""
+
+    def trace(self, path):
+        maps = torch.from_numpy(self.embed([path])).reshape(1, 3, 1, 1).requires_grad_()
+        vector = torch.nn.functional.normalize(maps.mean(dim=(2, 3))[0], dim=0)
+        return Features(vector, (0.0, 0.0, 1.0, 1.0), maps)
+
+
+def test_a_picture_of_which_no_place_speaks_for_its_group(tmp_path):
+    plain(tmp_path / "photos", "rgb" * 4)
+    ran(tmp_path, tmp_path / "photos", "colour", n_clusters=3, embedder=f"{__name__}:OneColour")
+    (one,) = explained(tmp_path / "run", "secret4").images
+    assert one.heat is None
+    assert re.fullmatch(rf"no heat map: no place in \S+ speaks for {one.name}", one.notes[0])
 
 
 CAPTIONS, TRUTH = scenes(60)

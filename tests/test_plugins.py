@@ -39,7 +39,7 @@ def test_the_built_in_parts_that_need_nothing_load():
         ("models", "zzz", "zzz: unknown model; available: fake, "),
         ("captioners", "built-in", "built-in: unknown captioner; did you mean 'builtin'?"),
         ("datasets", "", "unknown dataset"),
-        ("embedders", "zzz", "zzz: unknown embedder; available: efficientnet, minilm, tfidf"),
+        ("embedders", "zzz", "zzz: unknown embedder; available: efficientnet, minilm, moco-v3, "),
         ("gardens", "zzz", "zzz: unknown garden; available: none"),
         ("models", "module:", "module:: unknown model"),
         ("models", ":Class", ":Class: unknown model"),

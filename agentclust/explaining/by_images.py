@@ -76,6 +76,8 @@ def _look(one: Explanation, row: int, embedder: Embedder, name: str, found: Comp
     if float(vector @ np.asarray(found.vectors[row], dtype=np.float32)) < SAME:
         return f"{name} makes another vector of it now than for the run"
     own = found.column(one.name)
-    one.heat = heat(traced, direction(found.scorer.scores, traced.vector, own))
-    one.seen = traced.seen
+    warm = heat(traced, direction(found.scorer.scores, traced.vector, own))
+    if not warm.any():
+        return f"no place in {file} speaks for {one.name}"
+    one.heat, one.seen = warm, traced.seen
     return ""

@@ -34,7 +34,8 @@ from agentclust.models.hf.network import Batch, Logits, Network
 from agentclust.models.hf.tool_calls import Spelling
 from agentclust.models.options import distribution
 from agentclust.models.tool_calls import Tool, ToolCaller, admitted, call_in, told
-from agentclust.networks.checkpoints import out_of_memory, quiet
+from agentclust.networks.checkpoints import quiet
+from agentclust.networks.failing import out_of_memory
 from agentclust.types import Choice, State, Usage
 
 MAX_TOKENS = 512  # of an answer, where the caller names no limit

@@ -1,4 +1,4 @@
-"""Finding a checkpoint of transformers, and saying in one line what is wrong with one.
+"""Finding a checkpoint of transformers, and keeping the libraries quiet.
 
 It knows nothing of what the network is for.
 """
@@ -6,18 +6,17 @@ It knows nothing of what the network is for.
 from __future__ import annotations
 
 import hashlib
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import torch
 import transformers
 from huggingface_hub import HfApi, hf_hub_download, try_to_load_from_cache
 from huggingface_hub import errors as hub_errors
 
-from agentclust.errors import AgentclustError, InputError, ModelError
+from agentclust.errors import InputError
+from agentclust.networks.failing import ONLINE, UNREACHED, first_line, hushed
 
 hf: Any = transformers  # it types its classes in part only
 
@@ -59,8 +58,7 @@ def _newest(name: str) -> tuple[str, bool]:
         local = isinstance(error, hub_errors.LocalEntryNotFoundError)
         if isinstance(error, hub_errors.EntryNotFoundError) and not local:
             raise InputError(name, "has no config.json", "choose another checkpoint") from None
-        why = f"is not on this machine, and the hub gives no answer ({first_line(error)})"
-        raise InputError(name, why, "go online to fetch it, or give a local folder") from error
+        raise InputError(name, f"{UNREACHED} ({first_line(error)})", ONLINE) from error
 
 
 def digest(folder: Path) -> str:
@@ -73,56 +71,13 @@ def digest(folder: Path) -> str:
 
 
 @contextmanager
-def loading(name: str) -> Iterator[None]:
-    """Whatever a library raises over a checkpoint becomes a `ModelError`."""
-    try:
-        yield
-    except AgentclustError:
-        raise
-    except Exception as error:  # damaged files and unknown architectures raise anything
-        if "trust_remote_code" in str(error):
-            why = "brings its own program, which is never run"
-            raise InputError(name, why, "choose an architecture transformers knows") from None
-        if "torchvision" in str(error).lower():
-            todo = "install the torchvision made for your torch, or choose a model without videos"
-            raise InputError(name, "needs torchvision", todo) from None
-        said = first_line(error)
-        todo = "check its files, and that this version of transformers knows its architecture"
-        raise ModelError(name, f"cannot be loaded ({said})", todo) from error
-
-
-@contextmanager
-def out_of_memory(name: str, todo: str) -> Iterator[None]:
-    """Make a `ModelError` of a GPU or CPU allocation that failed; `todo` names what to lower."""
-    try:
-        yield
-    except torch.cuda.OutOfMemoryError as error:
-        raise ModelError(name, "does not fit into the GPU's memory", f"try {todo}") from error
-    except (MemoryError, RuntimeError) as error:
-        if isinstance(error, RuntimeError) and "allocate memory" not in str(error):
-            raise
-        raise ModelError(name, "does not fit into memory", f"try {todo}") from error
-
-
-@contextmanager
 def quiet() -> Iterator[None]:
-    """Keep the libraries' chatter off standard error."""
+    """Keep the chatter of transformers, and of what it uses, off standard error."""
     ours = hf.utils.logging
     verbosity = ours.get_verbosity()
-    others = [logging.getLogger(name) for name in ("accelerate", "bitsandbytes", "huggingface_hub")]
-    levels = [logger.level for logger in others]
     try:
         ours.set_verbosity_error()
-        for logger in others:
-            logger.setLevel(logging.ERROR)
-        yield
+        with hushed():
+            yield
     finally:
         ours.set_verbosity(verbosity)
-        for logger, level in zip(others, levels, strict=True):
-            logger.setLevel(level)
-
-
-def first_line(error: BaseException, limit: int = 200) -> str:
-    """What an error says, on one line of at most `limit` characters."""
-    line = " ".join(str(error).strip().split("\n", 1)[0].split()) or type(error).__name__
-    return line if len(line) <= limit else line[: limit - 1] + "…"

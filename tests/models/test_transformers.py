@@ -43,7 +43,7 @@ from agentclust.models.asking import Asker
 from agentclust.models.hf.chat_format import PLAIN, chat_format
 from agentclust.models.hf.decoding import Sampling
 from agentclust.models.tool_calls import MAX_NUMBER, MAX_TEXT, told
-from agentclust.networks.checkpoints import out_of_memory
+from agentclust.networks.failing import out_of_memory
 from agentclust.types import Refusal, Reply, Request
 
 SYSTEM = "You sort pictures by their mood. Answer with one word, and write nothing else, please."

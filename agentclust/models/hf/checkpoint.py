@@ -14,7 +14,8 @@ import torch
 
 from agentclust.config import ModelConfig
 from agentclust.errors import InputError
-from agentclust.networks.checkpoints import first_line, hf, loading, locate, out_of_memory, quiet
+from agentclust.networks.checkpoints import hf, locate, quiet
+from agentclust.networks.failing import first_line, loading, out_of_memory
 
 CHOOSE = "choose a model with a chat template, for images a LLaVA-style one"
 
