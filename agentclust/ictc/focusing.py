@@ -2,8 +2,8 @@
 
 A sentence embedding holds everything that a caption says. What counts under a criterion is learned
 from the raw labels of a few exemplars: a ridge regression (Hoerl and Kennard, Technometrics 1970)
-from the embedding of a caption to the embedding of its label. Applied to all captions it predicts
-a label's embedding for each, in which the slips of single answers are averaged out. Clusterings of
+from the embedding of a caption to that of its label, which may be another one (see
+`agentclust.ictc.kinds`). Applied to all captions it predicts a label's embedding for each, in which the slips of single answers are averaged out. Clusterings of
 both, the captions as they are and the labels as predicted, are accumulated (see
 `agentclust.clusterers.consensus`), so are those of the captions' words as the criterion weighs
 them, and the model's labels decide between all.
@@ -50,8 +50,8 @@ class Focus:
 
     Attributes:
         seen: The captions' embeddings without their mean, shape (n, d).
-        told: The predicted embeddings of their labels without their mean, shape (n, d).
-        mean: The mean embedding of the labels, shape (d,).
+        told: The predicted embeddings of their labels without their mean, shape (n, e).
+        mean: The mean embedding of the labels, shape (e,).
         explained: Share of the variance of the labels' embeddings that the captions predict, each
             label by a regression without it; 1 where all labels are equal, below 0 for chance.
     """
@@ -96,14 +96,14 @@ def focus(vectors: Vectors, taught: Labels, labels: Vectors) -> Focus:
     Args:
         vectors: Unit embeddings of the captions, shape (n, d).
         taught: Indices of the rows whose labels are known, shape (m,).
-        labels: Unit embeddings of those labels, in the same order, shape (m, d).
+        labels: Unit embeddings of those labels, in the same order, shape (m, e).
     """
     seen = vectors - vectors.mean(axis=0)
     some = np.arange(len(taught))[:: 1 + len(taught) // TAUGHT]
     mean = labels.mean(axis=0)
     spread = float(((labels[some] - mean) ** 2).mean())
     if spread < 1e-9:
-        return Focus(seen, np.zeros_like(seen), mean, 1.0)
+        return Focus(seen, np.zeros((len(seen), len(mean)), dtype=np.float32), mean, 1.0)
     with threadpool_limits(1):
         ridge = RidgeCV(PENALTIES).fit(seen[taught[some]], labels[some] - mean)
         told = np.asarray(ridge.predict(seen), dtype=np.float32)
