@@ -10,7 +10,6 @@ from sklearn.metrics import adjusted_rand_score
 from sklearn.utils.estimator_checks import check_estimator
 
 from agentclust.clusterers import load_clusterer, scan, selflabel, temi
-from agentclust.clusterers.arrays import write_arrays
 from agentclust.clusterers.doubts import agreement, doubts
 from agentclust.clusterers.kmeans import KMeans
 from agentclust.clusterers.neighbours import neighbours
@@ -18,6 +17,7 @@ from agentclust.clusterers.saved import load, save
 from agentclust.clusterers.scan import SCAN, SemanticClustering
 from agentclust.clusterers.temi import TEMI, SelfDistillation
 from agentclust.clusterers.training import Plan, begun, train
+from agentclust.files.arrays import write_arrays
 from tests.complaints import complains
 from tests.test_clusterers import bunches
 

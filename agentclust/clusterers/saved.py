@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from agentclust import plugins
-from agentclust.clusterers.arrays import read_arrays, write_arrays
 from agentclust.errors import InputError
+from agentclust.files.arrays import read_arrays, write_arrays
 
 FORMAT = 1
 PASSING = ("checkpoint", "progress")  # arguments that mean nothing once it is fitted

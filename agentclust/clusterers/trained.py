@@ -27,17 +27,19 @@ from agentclust.clusterers.kmeans import KMeans
 from agentclust.clusterers.neighbours import neighbours
 from agentclust.clusterers.ranges import check_ranges
 from agentclust.clusterers.training import (
-    Checkpoint,
     Objective,
     Plan,
     Progress,
     Weights,
     begun,
     best_head,
+    load,
     probabilities,
+    save,
     train,
 )
 from agentclust.errors import InputError
+from agentclust.files.arrays import Checkpoint
 from agentclust.networks.devices import fastest
 from agentclust.networks.threads import one_thread
 
@@ -124,11 +126,11 @@ class Trained(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             training = begun(objective, inner, k, plan, seed)
             checkpoint = self._checkpoint(rows)
             if checkpoint:
-                checkpoint.load(training)
+                load(training, checkpoint)
             partners = torch.from_numpy(near).to(inner.device)
             train(training, objective, inner, partners, plan, self.progress, checkpoint)
             if checkpoint:
-                checkpoint.save(training)
+                save(training, checkpoint)
             head = self._refined(objective, best_head(training), inner, plan, seed)
         for place, weights in enumerate(head):
             setattr(self, f"weights{place}_", weights.cpu().numpy())

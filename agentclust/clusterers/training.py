@@ -8,15 +8,13 @@ batch has twice, as itself and as another's neighbour, is computed once.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 import torch
 
-from agentclust.clusterers.arrays import read_arrays, write_arrays
-from agentclust.errors import InputError
+from agentclust.files.arrays import Checkpoint
 
 SAVED_EVERY = 30.0  # seconds of training that are lost at most where the process is killed
 BLOCK = 4096  # rows whose clusters are computed at a time
@@ -172,7 +170,7 @@ def train(
         if progress:
             progress(training.epoch, plan.epochs)
         if checkpoint and time.monotonic() - training.saved >= SAVED_EVERY:
-            checkpoint.save(training)
+            save(training, checkpoint)
 
 
 def _epoch(
@@ -224,45 +222,32 @@ def probabilities(objective: Objective, head: Weights, rows: torch.Tensor) -> to
     return torch.cat(found)
 
 
-class Checkpoint:
-    """A file that a killed training goes on from.
+def save(training: Training, checkpoint: Checkpoint) -> None:
+    """Write where the training stands.
 
-    Args:
-        file: Where.
-        about: Whatever decides the training: another's checkpoint is refused.
+    Raises:
+        DiskError: The file cannot be written.
     """
+    about = {"epoch": training.epoch, "settled": training.settled}
+    arrays = {name: part.cpu().numpy() for name, part in _tensors(training).items()}
+    checkpoint.write(about, arrays | {"random": training.random.get_state().numpy()})
+    training.saved = time.monotonic()
 
-    def __init__(self, file: Path, about: Mapping[str, Any]) -> None:
-        self.file, self._about = file, dict(about)
 
-    def save(self, training: Training) -> None:
-        """Write where the training stands.
+def load(training: Training, checkpoint: Checkpoint) -> None:
+    """Go on from the checkpoint, where there is one.
 
-        Raises:
-            DiskError: The file cannot be written.
-        """
-        about = {"epoch": training.epoch, "settled": training.settled}
-        arrays = {name: part.cpu().numpy() for name, part in _tensors(training).items()}
-        arrays["random"] = training.random.get_state().numpy()
-        write_arrays(self.file, {"of": self._about, **about}, arrays)
-        training.saved = time.monotonic()
-
-    def load(self, training: Training) -> None:
-        """Go on from the file, where there is one.
-
-        Raises:
-            InputError: It is damaged, or of another training.
-        """
-        if not self.file.exists():
-            return
-        about, stored = read_arrays(self.file)
-        if about.get("of") != self._about:
-            why = "is a checkpoint of other vectors or settings"
-            raise InputError(self.file, why, "remove it, or name another file")
-        for name, tensor in _tensors(training).items():
-            tensor.copy_(torch.from_numpy(stored[name]))
-        training.random.set_state(torch.from_numpy(stored["random"]))
-        training.epoch, training.settled = about["epoch"], about["settled"]
+    Raises:
+        InputError: It is damaged, or of another training.
+    """
+    known = checkpoint.read()
+    if known is None:
+        return
+    about, stored = known
+    for name, tensor in _tensors(training).items():
+        tensor.copy_(torch.from_numpy(stored[name]))
+    training.random.set_state(torch.from_numpy(stored["random"]))
+    training.epoch, training.settled = about["epoch"], about["settled"]
 
 
 def _tensors(training: Training) -> dict[str, torch.Tensor]:

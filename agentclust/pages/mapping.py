@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 from agentclust import embedded, report
 from agentclust.attempts import judging
-from agentclust.clusterers.arrays import read_arrays, write_arrays
 from agentclust.clusterers.flattening import FEW, Places, Way, flattened, usual
 from agentclust.embedders import Vectors
 from agentclust.errors import InputError
+from agentclust.files.arrays import read_arrays, write_arrays
 from agentclust.files.blocks import taken
 from agentclust.files.journal import write_whole
 from agentclust.ictc import embedding

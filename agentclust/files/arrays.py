@@ -58,3 +58,37 @@ def read_arrays(file: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     if not isinstance(about, dict):
         raise InputError(file, "does not say what it holds", "remove the file and fit again")
     return about, arrays
+
+
+class Checkpoint:
+    """A file that a killed training goes on from.
+
+    Args:
+        file: Where.
+        about: Whatever decides the training: another's checkpoint is refused.
+    """
+
+    def __init__(self, file: Path, about: Mapping[str, Any]) -> None:
+        self.file, self._about = file, dict(about)
+
+    def write(self, about: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Write where the training stands.
+
+        Raises:
+            DiskError: The file cannot be written.
+        """
+        write_arrays(self.file, {"of": self._about, **about}, arrays)
+
+    def read(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]] | None:
+        """What was written last; None where there is no file.
+
+        Raises:
+            InputError: It is damaged, or of another training.
+        """
+        if not self.file.exists():
+            return None
+        about, arrays = read_arrays(self.file)
+        if about.get("of") != self._about:
+            why = "is a checkpoint of other vectors or settings"
+            raise InputError(self.file, why, "remove it, or name another file")
+        return about, arrays
