@@ -12,6 +12,7 @@ The map, from the top down. Imports run downward only; pyproject.toml has the or
     edits/              what a person changes in a result
     attempts/           other names over the same labels; judging attempts without true labels
     embedded.py         groups out of embeddings alone, named afterwards
+    tuning/             a network that learns from the groups found with it
     ictc/               caption, label, name, assign; asking little; the published procedure
     working.py work.py  models and answers of a run that is being worked on
     engines/            where models work: in this process, or on a Ray cluster, which it alone has

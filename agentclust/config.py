@@ -85,6 +85,12 @@ class RunConfig(_Settings):
     clusterer_settings: dict[str, bool | int | float | str | None] = Field(
         {}, description="of the method or the fallback, one by one: clusterer.beta=0.6"
     )
+    finetune: int = Field(
+        0, ge=0, description="method=scan: epochs in which the images' network learns too, at most"
+    )
+    finetune_blocks: Annotated[int, Field(ge=1)] | Literal["all"] = Field(
+        1, description="how many of the network's last blocks learn, or all of it"
+    )
     vlm_answers: Literal["caption", "label"] = Field(
         "caption", description="a model that sees: describe each image, or name its label outright"
     )

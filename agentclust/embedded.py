@@ -20,7 +20,7 @@ from agentclust.clusterers import load_clusterer, needs_a_number
 from agentclust.clusterers.counting import Curve, looked_at
 from agentclust.clusterers.kmeans import KMeans
 from agentclust.clusterers.saved import can_be_saved, load, save
-from agentclust.embedders import Vectors, default_embedder
+from agentclust.embedders import Vectors, default_embedder, tuned
 from agentclust.errors import AgentclustError, RunError
 from agentclust.files.blocks import taken
 from agentclust.ictc import speaking
@@ -30,6 +30,7 @@ from agentclust.work import Work
 
 NEIGHBOURS = 10
 FITTED = "clusterer.npz"  # of an attempt: what `assign` places new images by
+CHECKPOINTS = ("checkpoint.npz", "tuning.npz")  # of an attempt that is being grouped
 COUNTED = "k_curve.json"  # of an attempt: the numbers of clusters that were tried
 LIKELIEST = 5  # clusters that a row of assignments tells the probability of
 
@@ -46,11 +47,23 @@ def cluster(work: Work, clusterer: str, found: Embedded) -> None:
         InputError: The clusterer cannot be used, or the vectors tell nothing apart.
         RunError: The clusterer fails on the vectors.
     """
-    model, vectors = _fitted(work, clusterer, found)
+    vectors, plain = focused(work, found), found
+    model = _fitted(work, clusterer, vectors)
+    if work.run.config.finetune:
+        # not for other clusterings: PyTorch takes its time
+        from agentclust.tuning import tune
+
+        found = tune(work, model, plain)
+        vectors = found.vectors
+    for doubt in getattr(model, "doubts_", ()):
+        work.run.note(doubt if found is plain else f"before fine-tuning: {doubt}")
+    if can_be_saved(model) and vectors is found.vectors:
+        _keep(work, clusterer, model, found.by)
     labels = np.asarray(model.labels_, dtype=np.int64)
     confidences = np.asarray(getattr(model, "probabilities_", (labels >= 0).astype(float)))
     names, named_by = speaking.names(work, found.samples, found.vectors, labels)
-    source = f"{clusterer} on {found.by} embeddings of {WORDS[found.of]}, named by {named_by}"
+    made = f"{plain.by} embeddings of {WORDS[found.of]}{'' if found is plain else ', fine-tuned'}"
+    source = f"{clusterer} on {made}, named by {named_by}"
     known = {"names": names, "source": source, "labels": {}, "candidates": [], "of": found.of}
     work.run.write("clusters.json", known)
     shares = model.predict_proba(vectors) if hasattr(model, "predict_proba") else None
@@ -67,6 +80,8 @@ def cluster(work: Work, clusterer: str, found: Embedded) -> None:
             likely = {} if shares is None or group < 0 else _likeliest(shares[place])
             rows.append(row | likely)
             advance()
+    for name in CHECKPOINTS:
+        (work.run.attempt / name).unlink(missing_ok=True)
 
 
 def _likeliest(shares: NDArray[np.floating]) -> dict[str, list[tuple[int, float]]]:
@@ -79,10 +94,9 @@ def _likeliest(shares: NDArray[np.floating]) -> dict[str, list[tuple[int, float]
     return {"likely": [(int(c), round(float(shares[c]), 4)) for c in order]}
 
 
-def _fitted(work: Work, name: str, found: Embedded) -> tuple[Any, Vectors]:
-    """The clusterer, fitted, and what to; a run that was killed while it trained goes on there."""
-    vectors = focused(work, found)
-    checkpoint = work.run.attempt / "checkpoint.npz"
+def _fitted(work: Work, name: str, vectors: Vectors) -> Any:
+    """The clusterer, fitted; a run that was killed while it trained goes on there."""
+    checkpoint = work.run.attempt / CHECKPOINTS[0]
     config = work.run.config
     wanted, curve = work.run.n_clusters, None
     if wanted == "auto" and needs_a_number(name):
@@ -100,16 +114,17 @@ def _fitted(work: Work, name: str, found: Embedded) -> tuple[Any, Vectors]:
         except Exception as error:  # the code of others raises anything
             why = f"fails on these vectors ({type(error).__name__}: {error})"
             raise RunError(name, why, "try other settings, or another --method") from error
-    for doubt in getattr(model, "doubts_", ()):
-        work.run.note(doubt)
     curve = curve or getattr(model, "curve_", None)
     if curve is not None:
         work.run.write(COUNTED, curve.as_json())
-    embedder = work.engine.embedder(found.by)
-    if can_be_saved(model) and vectors is found.vectors and not embedder.fitted:
-        save(model, name, work.run.attempt / FITTED, by=found.by, identity=embedder.identity)
-    checkpoint.unlink(missing_ok=True)
-    return model, vectors
+    return model
+
+
+def _keep(work: Work, name: str, model: Any, by: str) -> None:
+    """Keep the clusterer beside its result, unless its vectors mean nothing to new samples."""
+    embedder = work.engine.embedder(by)
+    if not embedder.fitted:
+        save(model, name, work.run.attempt / FITTED, by=by, identity=embedder.identity)
 
 
 def _as_many_as_kmeans(vectors: Vectors, seed: int) -> tuple[int, Curve | None]:
@@ -201,12 +216,14 @@ def place(
 def _predicted(work: Work, fitted: Path, names: Sequence[str]) -> bool:
     """Assign all samples by a fitted clusterer; False where its vectors cannot be made here."""
     model, about = load(fitted)
-    embedder = work.engine.embedder(about["by"])
+    network = fitted.with_name(tuned.FILE)
+    name = tuned.named(network) if network.exists() else about["by"]  # a run may be moved
+    embedder = work.engine.embedder(name)
     captions = work.run.step_rows("captions").known
     there = [s.file if embedder.of == "image" else s.id in captions for s in work.samples]
     if embedder.identity != about["identity"] or not all(there):
         return False
-    found = embed(work, embedder.of)
+    found = embed(work, embedder.of, name)
     shares = {
         s.id: p for s, p in zip(found.samples, model.predict_proba(found.vectors), strict=True)
     }

@@ -29,6 +29,7 @@ BUILT_IN: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "tfidf": ("agentclust.embedders.tfidf:TfIdf", ""),
         "timm": ("agentclust.embedders.timm:build", "timm"),
         "transformers": ("agentclust.embedders.transformers:build", "transformers"),
+        "tuned": ("agentclust.embedders.tuned:build", "builtin"),
     },
     "clusterers": {
         "consensus": ("agentclust.clusterers.consensus:Consensus", ""),

@@ -65,9 +65,9 @@ def self_labelled(
             break
     after = [part.detach() for part in weights]
     labels = probabilities(objective, after, rows).argmax(dim=1)
-    lost = _lost(before.argmax(dim=1), labels, before.shape[1])
-    if lost > LOST:
-        why = f"a cluster lost {lost:.0%} of its members in self-labelling"
+    share = lost(before.argmax(dim=1), labels, before.shape[1])
+    if share > LOST:
+        why = f"a cluster lost {share:.0%} of its members in self-labelling"
         return head, f"{why}: the clusters of before are kept"
     return after, ""
 
@@ -93,7 +93,7 @@ def _step(
     return int(sure.sum())
 
 
-def _lost(before: torch.Tensor, after: torch.Tensor, count: int) -> float:
+def lost(before: torch.Tensor, after: torch.Tensor, count: int) -> float:
     """The largest share of its members that a cluster has lost."""
     sizes = torch.bincount(before, minlength=count).cpu().numpy()
     stayed = torch.bincount(before[before == after], minlength=count).cpu().numpy()

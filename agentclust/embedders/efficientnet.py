@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -17,7 +18,9 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from agentclust.embedders import Kind, Vectors, normalized
 from agentclust.embedders.traces import Features
+from agentclust.embedders.trainable import Network
 from agentclust.files.images import read_image
+from agentclust.networks.devices import fastest
 from agentclust.networks.efficientnet import central, load_network, prepared
 from agentclust.networks.threads import one_thread
 
@@ -66,6 +69,23 @@ class EfficientNetLite0:
         left, top, right, bottom = central(*image.size)
         width, height = image.size
         return Features(vector, (left / width, top / height, right / width, bottom / height), maps)
+
+    def network(self) -> Network:
+        """A copy to be trained; the norms stay part of the convolutions, and so as they are."""
+        module: Any = copy.deepcopy(self._network).requires_grad_(False).to(fastest())
+
+        def vectors(pixels: torch.Tensor) -> torch.Tensor:
+            seen = pixels.to(fastest(), memory_format=torch.channels_last)
+            return functional.normalize(module.extract_features(seen).mean(dim=(2, 3)))
+
+        return Network(module, lambda image: prepared(image)[0].numpy(), vectors)
+
+    def tuned(self, weights: Mapping[str, torch.Tensor], identity: str) -> Self:
+        """This embedder with other weights."""
+        other = copy.copy(self)
+        other._network, other.identity = copy.deepcopy(self._network), identity
+        other._network.load_state_dict(weights, strict=False)
+        return other
 
     def _features(self, image: Image.Image) -> torch.Tensor:
         seen = prepared(image).contiguous(memory_format=torch.channels_last)

@@ -13,7 +13,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -24,6 +24,7 @@ from torch.nn import functional
 
 from agentclust.embedders import Kind, Vectors, normalized
 from agentclust.embedders.traces import Attentions, Box, Features, Trace
+from agentclust.embedders.trainable import Network
 from agentclust.errors import InputError
 from agentclust.files.images import read_image
 from agentclust.networks.failing import out_of_memory
@@ -116,6 +117,23 @@ class ImageEncoder(ABC):
             why = "keeps neither places nor the attention between all of them"
             raise InputError(self._name, why, "embed by a convolutional network or a plain ViT")
         return Attentions(vector, seen, inside.layers, inside.last, inside.patches)
+
+    def network(self) -> Network:
+        """A copy to be trained, in single precision."""
+        module = copy.deepcopy(self._model).float().requires_grad_(False)
+
+        def vectors(pixels: torch.Tensor) -> torch.Tensor:
+            return functional.normalize(self._vectors(module, pixels.to(self._device)).flatten(1))
+
+        return Network(module, self._pixels, vectors)
+
+    def tuned(self, weights: Mapping[str, torch.Tensor], identity: str) -> Self:
+        """This embedder with other weights."""
+        other = copy.copy(self)
+        other.__dict__.pop("_exact", None)  # of the weights before
+        other._model, other.identity = copy.deepcopy(self._model), identity
+        other._model.load_state_dict(weights, strict=False)
+        return other
 
     @cached_property
     def _exact(self) -> Any:

@@ -14,6 +14,7 @@ from langchain_core.language_models import BaseChatModel
 from agentclust.captioners import Captioner, is_captioner
 from agentclust.config import ModelConfig
 from agentclust.embedders import Embedder, Kind, Vectors, load_embedder
+from agentclust.embedders.tuned import FAMILY
 from agentclust.engines import Place
 from agentclust.engines.cluster import Cluster, Need, joined
 from agentclust.engines.pool import Pool
@@ -122,7 +123,7 @@ class Machines:
         """The embedder of that name."""
         if name not in self._embedders:
             found: Embedder | None = None
-            if name not in FITTED:
+            if name not in FITTED and not name.startswith(f"{FAMILY}:"):  # its file is here
                 found = Embeddings(self._pool(Part(name, embeds=True, of=of), self._need(name)))
             if found is None or found.fitted:
                 found = load_embedder(name, of)

@@ -42,14 +42,15 @@ def explain(work: Work, grouping: Grouping, told: Sequence[Explanation]) -> Expl
 
 def _vectors(work: Work) -> tuple[Sequence[Sample], Vectors, str]:
     """The samples with images, their vectors as the run clustered them, and the embedder."""
-    if work.run.config.embeddings:
+    tuned = embedding.tuned(work)
+    if work.run.config.embeddings and not tuned:
         given = embedding.embed(work, "image")
         return given.samples, given.vectors, given.by
     samples = [s for s in work.samples if s.file is not None]
     if not samples:
         why = "has neither captions nor images to explain"
         raise InputError(work.run.folder, why, "run on images, or with a captioner")
-    name = work.run.config.embedder or default_embedder("image")
+    name = tuned or work.run.config.embedder or default_embedder("image")
     # found where the run has left them, also where the files of the images are gone since
     with work.reporter.step("embed", len(samples)) as advance:
         return samples, embedding.of_images(work, name, samples, advance), name

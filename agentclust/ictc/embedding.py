@@ -29,6 +29,7 @@ from agentclust.embedders import (
 )
 from agentclust.embedders.keeping import kept, place
 from agentclust.embedders.store import Store, made_of
+from agentclust.embedders.tuned import FILE, named
 from agentclust.errors import InputError, RunError
 from agentclust.files.blocks import taken
 from agentclust.ictc import focusing
@@ -56,30 +57,30 @@ class Embedded:
     by: str
 
 
-def embed(work: Work, first: Kind = "text") -> Embedded:
+def embed(work: Work, first: Kind = "text", name: str = "") -> Embedded:
     """The vectors of the samples' captions or images.
 
     Args:
         work: The run.
-        first: What to embed where there are both and the setting `embedder` decides nothing.
+        first: What to embed where there are both and no embedder decides it.
+        name: The embedder; by default what the settings name, or the vectors that they name.
 
     Raises:
         RunError: There are neither captions nor images.
         InputError, MissingExtra: The embedder cannot be used.
     """
-    if work.run.config.embeddings:
+    if work.run.config.embeddings and not name:
         return _given(work, work.run.config.embeddings)
     captions = work.run.step_rows("captions").known
     texts = [s for s in work.samples if s.id in captions]
     images = [s for s in work.samples if s.file is not None]
     there: dict[Kind, list[Sample]] = {"text": texts, "image": images}
-    name = work.run.config.embedder
     kinds = sorted(
         there, key=lambda kind: (len(there[kind]) < len(work.samples) / 2, kind != first)
     )
     if not there[kinds[0]]:
         raise RunError("the dataset", "has neither captions nor images to embed", "name a --vlm")
-    name = name or default_embedder(kinds[0])
+    name = name or work.run.config.embedder or default_embedder(kinds[0])
     embedder = work.engine.embedder(name)
     samples = there[embedder.of]
     if not samples:
@@ -93,6 +94,12 @@ def embed(work: Work, first: Kind = "text") -> Embedded:
             samples = [s for s in samples if s.file is not None and s.file.is_file()]
             vectors = of_images(work, name, samples, advance)
     return Embedded(tuple(samples), vectors, embedder.of, name)
+
+
+def tuned(work: Work) -> str:
+    """The embedder that the current attempt ended with, where it trained one; else empty."""
+    file = work.run.attempt / FILE
+    return named(file) if file.exists() else ""
 
 
 def keys_of(samples: Sequence[Sample], texts: Sequence[str] | None = None) -> list[str]:

@@ -81,7 +81,8 @@ def keep(work: Work) -> None:
             "places": places,
             "vectors": flattened(found.vectors, "pca", parts).astype(np.float16),
         }
-        about = {"format": FORMAT, "way": way, "of": found.of, "by": found.by}
+        by = "fine-tuned" if embedding.tuned(work) else found.by
+        about = {"format": FORMAT, "way": way, "of": found.of, "by": by}
         write_arrays(folder / PLACES, about, arrays)
         advance()
 
@@ -92,7 +93,7 @@ def _at_hand(work: Work) -> Embedded | None:
     captions = work.run.step_rows("captions").known
     if "of" not in known and sum(s.id in captions for s in work.samples) < judging.ENOUGH:
         return None
-    found = embedding.embed(work, known.get("of", "text"))
+    found = embedding.embed(work, known.get("of", "text"), embedding.tuned(work))
     chosen = np.arange(len(found.samples))
     if len(chosen) > MOST:
         random = np.random.default_rng(work.run.config.seed)

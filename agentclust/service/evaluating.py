@@ -137,7 +137,7 @@ def probe(folder: Path, labels: Path, axis: str | None = None) -> dict[str, floa
 def _embedded(folder: Path) -> embedding.Embedded:
     """The vectors of a run's samples, those of captions as they are; the run is left as it is."""
     with unasked(folder, Reporter()) as work:
-        return embedding.embed(work, embedding.wanted(work))
+        return embedding.embed(work, embedding.wanted(work), embedding.tuned(work))
 
 
 def evaluation(folder: Path) -> dict[str, Any]:

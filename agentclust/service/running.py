@@ -88,6 +88,10 @@ def _start(
         raise InputError(
             f"n_clusters={k}", f"is more than the {len(dataset)} samples", "ask for fewer clusters"
         )
+    blind = next((s.id for s in dataset.samples if not s.file), "")
+    if configs[0].finetune and blind:
+        why = f"needs an image of each sample, and {blind!r} has none"
+        raise InputError(f"finetune={configs[0].finetune}", why, "leave the setting out")
     for config in configs:
         _, eyes = models.load(config, dataset.samples)
         if config.method in METHODS:
@@ -197,6 +201,11 @@ def _check_clusterer(config: RunConfig) -> None:
     auto = config.n_clusters == "auto" and needs_a_number(name)
     wanted = 2 if auto else config.n_clusters  # k-means will tell
     load_clusterer(name, wanted, config.seed, config.clusterer_settings)
+    if config.finetune:
+        # not for other runs: PyTorch takes its time
+        from agentclust import tuning
+
+        tuning.check(config)
 
 
 def _execute(
