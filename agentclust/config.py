@@ -234,9 +234,19 @@ def _fields(model: Any) -> dict[str, Any]:
     return dict(model) if isinstance(model, Mapping) else {"model": model}
 
 
+# what pydantic adds to the name of a field that may be a number or a word
+ALTERNATIVES = (
+    "int",
+    "constrained-int",
+    "literal['auto']",
+    "literal['all']",
+    "literal['auto','all']",
+)
+
+
 def _first_problem(error: ValidationError) -> InputError:
     problem = error.errors()[0]
-    name = ".".join(str(part) for part in problem["loc"] if part not in ("int", "literal['auto']"))
+    name = ".".join(str(part) for part in problem["loc"] if part not in ALTERNATIVES)
     why = problem["msg"].removeprefix("Value error, ")
     value = problem["input"]
     shown = (

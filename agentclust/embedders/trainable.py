@@ -86,7 +86,8 @@ def open_last(network: Network, image: Image.Image, blocks: Blocks) -> dict[str,
     Raises:
         InputError: It has not as many blocks.
     """
-    called = _called(network, image)
+    pixels = torch.from_numpy(network.pixels(image))[None]
+    called = _called(network, pixels)
     first = 0
     if blocks != "all":
         listed = _blocks(network.module, called)
@@ -96,10 +97,17 @@ def open_last(network: Network, image: Image.Image, blocks: Blocks) -> dict[str,
         first = called.index(listed[-blocks])
     for part in called[first:]:
         part.requires_grad_()
-    return {name: part for name, part in network.module.named_parameters() if part.requires_grad}
+    network.vectors(pixels).sum().backward()
+    found = {}
+    for name, weight in network.module.named_parameters():
+        weight.requires_grad_(weight.grad is not None)  # a pooling, say, that no vector is made of
+        weight.grad = None
+        if weight.requires_grad:
+            found[name] = weight
+    return found
 
 
-def _called(network: Network, image: Image.Image) -> list[torch.nn.Module]:
+def _called(network: Network, pixels: torch.Tensor) -> list[torch.nn.Module]:
     """The parts of a network that a picture goes through, in the order in which they begin."""
     found: dict[torch.nn.Module, None] = {}
     hooks = [
@@ -108,7 +116,7 @@ def _called(network: Network, image: Image.Image) -> list[torch.nn.Module]:
     ]
     try:
         with torch.no_grad():
-            network.vectors(torch.from_numpy(network.pixels(image))[None])
+            network.vectors(pixels)
     finally:
         for hook in hooks:
             hook.remove()

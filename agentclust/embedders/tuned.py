@@ -54,7 +54,7 @@ def build(file: str) -> Embedder:
     from agentclust.embedders.trainable import trainable
 
     about, arrays = read_arrays(Path(file))
-    if about.get("format") != FORMAT:
+    if about.get("format") != FORMAT or "embedder" not in about:
         todo = "give the tuned.npz of a run with the setting finetune"
         raise InputError(file, "holds no network that was trained further", todo)
     name = about["embedder"]

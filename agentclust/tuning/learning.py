@@ -29,7 +29,6 @@ from agentclust.tuning.augmenting import strong
 
 BATCH = 32  # images of a step
 EDGE = 512  # longest side that is decoded, pixels
-LEARNING_RATE = 1e-4  # of the paper
 
 View = Callable[[Image.Image, int], Image.Image]  # of an image, and its place
 Advance = Callable[[], None]
@@ -44,12 +43,15 @@ class Plan:
         blocks: How many of the network's last blocks learn, or all.
         threshold: Probability from which an image is a lesson.
         seed: Of the order of the images and of how they are changed.
+        learning_rate: Of Adam; by default the paper's 1e-4 for 1,000 images a step, scaled by
+            the square root of how many fewer there are here.
     """
 
     epochs: int
     blocks: Blocks
     threshold: float
     seed: int
+    learning_rate: float = 2e-5
 
 
 @dataclass
@@ -141,7 +143,7 @@ def _begun(network: Network, model: SCAN, images: Sequence[Path], plan: Plan) ->
     where = next(iter(weights.values())).device
     head = [part.clone().to(where).requires_grad_() for part in model.head()]
     optimizer = torch.optim.AdamW(
-        [*weights.values(), *head], lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY
+        [*weights.values(), *head], lr=plan.learning_rate, weight_decay=WEIGHT_DECAY
     )
     none = torch.full((len(images),), -1)
     return Learning(network, weights, head, optimizer, none, none, none > 0)
