@@ -98,7 +98,7 @@ def open_last(network: Network, image: Image.Image, blocks: Blocks) -> dict[str,
     for part in called[first:]:
         part.requires_grad_()
     network.vectors(pixels).sum().backward()
-    found = {}
+    found: dict[str, torch.Tensor] = {}
     for name, weight in network.module.named_parameters():
         weight.requires_grad_(weight.grad is not None)  # a pooling, say, that no vector is made of
         weight.grad = None

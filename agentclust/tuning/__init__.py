@@ -14,6 +14,7 @@ from agentclust.embedders.tuned import FILE, named, save
 from agentclust.errors import InputError
 from agentclust.files.arrays import Checkpoint
 from agentclust.ictc.embedding import Embedded, keys_of, of_images
+from agentclust.networks.failing import out_of_memory
 from agentclust.tuning.learning import Plan, learn, looks
 from agentclust.work import Work
 
@@ -60,6 +61,7 @@ def tune(work: Work, model: SCAN, found: Embedded) -> Embedded:
     Raises:
         InputError: The network cannot be trained, or has too few blocks.
         ImageProblem: An image cannot be read.
+        ModelError: Training does not fit into memory.
         DiskError: A file cannot be written.
     """
     config = work.run.config
@@ -69,7 +71,8 @@ def tune(work: Work, model: SCAN, found: Embedded) -> Embedded:
     about = {"images": digest, "identity": base.identity, "settings": str(plan)}
     checkpoint = Checkpoint(work.run.attempt / CHECKPOINT, about)
     network = base.network()
-    with work.reporter.step("tune", looks(len(files), plan.epochs)) as advance:
+    steps = work.reporter.step("tune", looks(len(files), plan.epochs))
+    with out_of_memory(found.by, "a smaller finetune_blocks"), steps as advance:
         weights, head, why = learn(network, model, files, plan, checkpoint, advance)
     if why:
         work.run.note(why)

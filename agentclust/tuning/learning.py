@@ -29,6 +29,7 @@ from agentclust.tuning.augmenting import strong
 
 BATCH = 32  # images of a step
 EDGE = 512  # longest side that is decoded, pixels
+KEPT = "network and clusters of before are kept"
 
 View = Callable[[Image.Image, int], Image.Image]  # of an image, and its place
 Advance = Callable[[], None]
@@ -68,8 +69,8 @@ class Learning:
         sure: Which of them are lessons, shape (n,).
         epoch: Epochs done.
         step: Steps done in this epoch.
-        most: Lessons at the best look.
-        idle: Looks since then.
+        begun_with: Lessons at the first look.
+        idle: Looks one after the other that found no more lessons than the one before.
         saved: When it was saved last, on the monotonic clock.
     """
 
@@ -82,7 +83,7 @@ class Learning:
     sure: torch.Tensor
     epoch: int = 0
     step: int = 0
-    most: int = 0
+    begun_with: int = 0
     idle: int = 0
     saved: float = field(default_factory=time.monotonic)
 
@@ -106,8 +107,9 @@ def learn(
     a probability over the threshold is taken as labelled, and the label is learned from the image
     strongly changed, by cross-entropy in which a cluster weighs the same whatever its size. Here
     the labels are those of the images as they are, looked at once before each epoch. It ends
-    where no more images become sure for three epochs. Users of the original report clusters that
-    vanish meanwhile: where a cluster loses over half of its first members, all is for nothing.
+    where three epochs in a row make no more images sure. Users of the original report clusters
+    that vanish meanwhile: where a cluster loses over half of its first members, or fewer images
+    are sure in the end than were before, it comes to nothing.
 
     Args:
         network: As the embedder gives it; changed.
@@ -133,7 +135,7 @@ def learn(
             _look(at, model, images, plan, advance)
         if why := _spoilt(at, model, plan):
             return {}, [], why
-        if at.epoch == plan.epochs or at.idle >= PLATEAU:
+        if _ended(at, plan):
             return at.weights, [part.detach().cpu() for part in at.head], ""
         _epoch(at, model, images, plan, checkpoint)
 
@@ -158,25 +160,29 @@ def _look(at: Learning, model: SCAN, images: Sequence[Path], plan: Plan, advance
             shares = model.logits(at.network.vectors(pixels), at.head).softmax(dim=1)
             found.append(shares.cpu().max(dim=1))
             advance()
+    lessons = int(at.sure.sum())
     at.labels = torch.cat([labels for _, labels in found])
     at.sure = torch.cat([surest for surest, _ in found]) > plan.threshold
+    at.idle = 0 if int(at.sure.sum()) > lessons else at.idle + 1
     if at.epoch == 0:
-        at.first = at.labels
-    lessons = int(at.sure.sum())
-    at.most, at.idle = (lessons, 0) if lessons > at.most else (at.most, at.idle + 1)
+        at.first, at.begun_with = at.labels, int(at.sure.sum())
 
 
 def _spoilt(at: Learning, model: SCAN, plan: Plan) -> str:
     """Why what came before is to be kept, if it is."""
-    if not at.most:
+    if not at.begun_with:
         return f"no image is surer than {plan.threshold}: nothing to learn from in fine-tuning"
     share = lost(at.first, at.labels, len(model.used_))
     if share > LOST:
-        return (
-            f"a cluster lost {share:.0%} of its members in fine-tuning: "
-            "network and clusters of before are kept"
-        )
+        return f"a cluster lost {share:.0%} of its members in fine-tuning: {KEPT}"
+    lessons = int(at.sure.sum())
+    if _ended(at, plan) and lessons < at.begun_with:
+        return f"fine-tuning left {lessons} images sure of {at.begun_with}: {KEPT}"
     return ""
+
+
+def _ended(at: Learning, plan: Plan) -> bool:
+    return at.epoch == plan.epochs or at.idle >= PLATEAU
 
 
 def _epoch(
@@ -227,7 +233,7 @@ def _save(at: Learning, checkpoint: Checkpoint) -> None:
     for place, state in at.optimizer.state_dict()["state"].items():
         arrays |= {f"{name}{place}": value.cpu().numpy() for name, value in state.items()}
     arrays |= {"first": at.first.numpy(), "labels": at.labels.numpy(), "sure": at.sure.numpy()}
-    about = {name: getattr(at, name) for name in ("epoch", "step", "most", "idle")}
+    about = {name: getattr(at, name) for name in ("epoch", "step", "begun_with", "idle")}
     checkpoint.write(about, arrays)
     at.saved = time.monotonic()
 
@@ -249,5 +255,5 @@ def _load(at: Learning, checkpoint: Checkpoint) -> None:
     at.first, at.labels, at.sure = (
         torch.from_numpy(stored[name]) for name in ("first", "labels", "sure")
     )
-    for name in ("epoch", "step", "most", "idle"):
+    for name in ("epoch", "step", "begun_with", "idle"):
         setattr(at, name, about[name])
