@@ -250,6 +250,8 @@ def test_a_run_whose_network_learns(networks, photos, tmp_path):
     assert {weight.split(".")[2] for weight in arrays if "stages" in weight} == {"2", "3"}
     source = json.loads((attempt / "clusters.json").read_text())["source"]
     assert "embeddings of images, fine-tuned, named by" in source
+    notes = json.loads((found.run / "run.json").read_text())["notes"]
+    assert any(note.startswith("fine-tuning moved 0 of 24 images") for note in notes)
     of = [groups(found)[f"secret{i}.png"] for i in range(3)]
     assert sorted(of) == [0, 1, 2]
     assert all(group == of[int(i[6:-4]) % 3] for i, group in groups(found).items())

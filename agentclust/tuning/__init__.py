@@ -81,5 +81,10 @@ def tune(work: Work, model: SCAN, found: Embedded) -> Embedded:
     save(file, found.by, base.identity, weights)
     with work.reporter.step("embed", len(files)) as advance:
         vectors = of_images(work, named(file), found.samples, advance)
-    model.adopt(head, vectors)
+    before = model.labels_
+    moved = int((model.adopt(head, vectors).labels_ != before).sum())
+    work.run.note(
+        f"fine-tuning moved {moved} of {len(before)} images to another cluster: "
+        "compare with a run without it"
+    )
     return replace(found, vectors=vectors, by=named(file))
