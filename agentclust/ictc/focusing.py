@@ -3,10 +3,10 @@
 A sentence embedding holds everything that a caption says. What counts under a criterion is learned
 from the raw labels of a few exemplars: a ridge regression (Hoerl and Kennard, Technometrics 1970)
 from the embedding of a caption to that of its label, which may be another one (see
-`agentclust.ictc.kinds`). Applied to all captions it predicts a label's embedding for each, in which the slips of single answers are averaged out. Clusterings of
-both, the captions as they are and the labels as predicted, are accumulated (see
-`agentclust.clusterers.consensus`), so are those of the captions' words as the criterion weighs
-them, and the model's labels decide between all.
+`agentclust.ictc.kinds`). Applied to all captions it predicts a label's embedding for each, in which
+the slips of single answers are averaged out. Clusterings of both, the captions as they are and the
+labels as predicted, are accumulated (see `agentclust.clusterers.consensus`), so are those of the
+captions' words as the criterion weighs them, and the model's labels decide between all.
 
 Knows nothing of runs and models: arrays in, arrays out.
 """
