@@ -130,6 +130,7 @@ def test_the_command_line(run, tmp_path):
 
 
 def test_a_table_that_is_damaged(run, tmp_path):
+    service.evaluate(run.run, truth_of(run, tmp_path), curves=True)
     (run.run / "curves.csv").write_text("order,n,acc\nconfidence,many,1\n")
     with complains("curves.csv: is damaged"):
         service.report(run.run, QUIET)
