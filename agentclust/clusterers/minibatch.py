@@ -39,7 +39,7 @@ class MiniBatchKMeans(ClusterMixin, BaseEstimator):  # type: ignore[misc]
 
     Args:
         n_clusters: How many; fewer are found where fewer rows differ. ``"auto"`` takes what
-            `KMeans` finds on 2,000 random rows, up to `max_clusters`.
+            `KMeans` finds on 2,000 random rows.
         over: That many times `n_clusters` are made: over-clustering, such as 1.25.
         spherical: Whether directions are clustered (nearness is the cosine, and a row of zeros is
             unassigned) or points (nearness is the Euclidean distance).
@@ -47,7 +47,7 @@ class MiniBatchKMeans(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         n_init: Starts.
         sample: Rows a centre in the largest sample; half of it does where that are many rows.
         passes: Updates on all rows.
-        max_clusters: The most that ``"auto"`` tries.
+        max_clusters: The most that ``"auto"`` tries; None for as many as `KMeans` does.
         temperature: How far the scores of two centres differ where the nearer one is e times as
             likely: their cosines, or, of points, half the squared distances over the mean one.
         n_jobs: Threads; None for as many as there are cores.
@@ -78,7 +78,7 @@ class MiniBatchKMeans(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         n_init: int = 1,
         sample: int = 128,
         passes: int = 1,
-        max_clusters: int = 30,
+        max_clusters: int | None = None,
         temperature: float = 0.05,
         n_jobs: int | None = None,
         random_state: Any = None,
