@@ -50,6 +50,10 @@ def test_a_few_calls_group_many_samples(tmp_path):
         assert calls(work, "label") <= 64 / 2
         assert sorted(work.run.read("clusters.json")["names"]) == sorted(PLACES)
         assert {row["by"] for row in rows.values()} == {"likeness"}
+        for row in rows.values():  # the votes of the clusterings tell which groups come next
+            assert row["likely"][0] == [row["cluster"], row["confidence"]]
+            assert len({cluster for cluster, _ in row["likely"]}) == len(row["likely"]) == 4
+            assert sum(p for _, p in row["likely"]) == pytest.approx(1, abs=0.001)
 
 
 def test_most_labels_by_likeness_are_what_the_model_would_have_said(tmp_path):

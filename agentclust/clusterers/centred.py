@@ -17,6 +17,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from agentclust.clusterers.counting import Curve, Labels, beyond, explored, looked_at
 from agentclust.errors import InputError
+from agentclust.files.blocks import blocks
 
 Rows = NDArray[np.float64]
 
@@ -130,3 +131,19 @@ def centers_of(rows: NDArray[np.floating], labels: Labels) -> Rows:
     """The direction of each cluster's sum, shape (k, d)."""
     members = labels == np.arange(labels.max(initial=-1) + 1)[:, None]
     return np.asarray(normalize(members.astype(float) @ rows))
+
+
+def means_of(vectors: NDArray[Any], labels: Labels, groups: Labels) -> NDArray[np.float32]:
+    """The direction of the sum of each group's rows, shape (k, d), block by block.
+
+    Args:
+        vectors: Unit rows, shape (n, d).
+        labels: The group of each, -1 for none, shape (n,).
+        groups: The groups there are, ascending, shape (k,).
+    """
+    sums = np.zeros((len(groups), vectors.shape[1]))
+    for start, rows in blocks(vectors):
+        own = labels[start : start + len(rows)]
+        known = own >= 0
+        np.add.at(sums, np.searchsorted(groups, own[known]), rows[known])
+    return np.asarray(normalize(sums), dtype=np.float32)

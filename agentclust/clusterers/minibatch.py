@@ -8,6 +8,7 @@ from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClusterMixin
 from sklearn.preprocessing import normalize
 from sklearn.utils import assert_all_finite, check_random_state
@@ -17,7 +18,7 @@ from threadpoolctl import threadpool_limits
 from agentclust.clusterers.counting import LOOKED_AT, Curve, Labels
 from agentclust.clusterers.kmeans import KMeans
 from agentclust.clusterers.lloyd import Source, moved, seeds
-from agentclust.clusterers.nearest import Block, nearest, ready
+from agentclust.clusterers.nearest import Block, nearest, ready, squares
 from agentclust.clusterers.projecting import Projection, fitted_projection
 from agentclust.errors import InputError
 from agentclust.files.blocks import blocks, side_by_side, taken
@@ -138,6 +139,21 @@ class MiniBatchKMeans(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             found[start : start + len(rows)] = self._of_known(rows, nearest(rows, known)[0], -1)
         return found
 
+    def predict_proba(self, X: ArrayLike) -> NDArray[np.float32]:
+        """Softmax of the scores over the temperature, shape (n, k); zeros as -1 in `labels_`."""
+        check_is_fitted(self)
+        X = self._checked(X, reset=False)
+        found = np.empty((len(X), len(self.centers_)), dtype=np.float32)
+        halves = np.float32(0.5) * squares(self.centers_)
+        for start, block in self._source(X):
+            # the length of a row adds the same to each of its scores
+            shares = softmax(
+                (block @ self.centers_.T - halves) / (self.temperature * self.scale_), axis=1
+            )
+            known = block.any(axis=1, keepdims=True) if self.spherical else True
+            found[start : start + len(block)] = np.where(known, shares, 0)
+        return found
+
     def _of_known(self, rows: Block, values: NDArray[Any], otherwise: int) -> NDArray[Any]:
         """The values but for rows of zeros, which say nothing of a direction."""
         return np.where(rows.any(axis=1), values, otherwise) if self.spherical else values
@@ -210,6 +226,7 @@ class MiniBatchKMeans(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         if not self.spherical:
             _, rows = next(self._source(X))
             scale = float(nearest(rows, known)[1].mean()) or 1.0
+        self.scale_ = scale
         temperature = self.temperature * scale
 
         def part(block: tuple[int, Block]) -> tuple[Labels, Block, Block]:

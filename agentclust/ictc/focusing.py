@@ -148,7 +148,7 @@ def partition(
         words: The captions by `by_words`, shape (n, e); None leaves that view out.
 
     Returns:
-        The cluster of each caption, shape (n,), and the probability of it in 0..1, shape (n,).
+        The cluster of each caption, shape (n,), and the probability of each in 0..1, shape (n, k).
     """
     wanted = count(found, seed) if k == "auto" else k
     views = [found.joined(w) for w in (WEIGHTS if found.told.any() else WEIGHTS[:1])]
@@ -165,7 +165,8 @@ def partition(
     clusters = likely.argmax(axis=1)
     for _ in range(TURNS):
         clusters = _discriminated(found.seen, clusters)
-    return _numbered(clusters), likely[np.arange(len(likely)), clusters]
+    kept, numbered = np.unique(clusters, return_inverse=True)
+    return np.asarray(numbered), likely[:, kept]
 
 
 def _candidates(

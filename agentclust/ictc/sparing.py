@@ -19,6 +19,7 @@ from agentclust.config import RunConfig
 from agentclust.embedders import Vectors, default_embedder
 from agentclust.ictc import embedding, focusing, kinds, speaking
 from agentclust.ictc.focusing import Focus
+from agentclust.ictc.likely import likeliest
 from agentclust.types import Sample
 from agentclust.work import Work
 
@@ -145,11 +146,12 @@ def groups(work: Work) -> list[str] | None:
     if isinstance(k, int) and clusters.max() + 1 < k:
         return None
     rows = work.run.step_rows("groups")
-    for sample, cluster, p in zip(samples, clusters, likely, strict=True):
+    for sample, cluster, shares in zip(samples, clusters, likely, strict=True):
         if sample.id not in rows.known:
-            rows.append(
-                {"id": sample.id, "cluster": int(cluster), "confidence": round(float(p), 4)}
-            )
+            own = float(shares[cluster])
+            next_ones = likeliest(int(cluster), own, enumerate(shares.tolist()))
+            row = {"id": sample.id, "cluster": int(cluster), "confidence": round(own, 4)}
+            rows.append(row | {"likely": next_ones})
     return speaking.names_by_labels(work, samples, found.joined(1.0), clusters)
 
 

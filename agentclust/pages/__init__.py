@@ -12,7 +12,7 @@ from agentclust.edits import active, described
 from agentclust.files.journal import read_json, whole_rows
 from agentclust.files.known import Column, Places
 from agentclust.pages import evaluations, mapping
-from agentclust.pages.plots import CURVES, Point, counted, curves, points
+from agentclust.pages.plots import CURVES, NO_ORDER, Point, counted, curves, points
 from agentclust.report.evidence import evidence
 from agentclust.run.opening import is_open
 from agentclust.run.record import (
@@ -25,7 +25,7 @@ from agentclust.run.record import (
 )
 from agentclust.types import Clustering, Usage
 
-__all__ = ["CURVES", "Point", "as_text", "points", "show", "told", "write_report"]
+__all__ = ["CURVES", "NO_ORDER", "Point", "as_text", "points", "show", "told", "write_report"]
 
 STEPS = ("caption", "label", "name", "assign")
 MANY = 10_000  # samples of which no copy is to be left behind
@@ -196,7 +196,7 @@ def _pictured(
     folder: Path, attempt: Path, clustering: Clustering, compared: bool
 ) -> dict[str, Any]:
     """The plots of a report, its map, and what is central to the clusters."""
-    plots = {"curves": curves(folder) if compared else (), "counted": counted(attempt)}
+    plots = {"curves": curves(folder, attempt) if compared else (), "counted": counted(attempt)}
     placed = mapping.read(folder)
     if placed is None:
         return plots

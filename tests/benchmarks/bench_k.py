@@ -5,10 +5,11 @@
 
 k-means makes 2 to 30 clusters of each set, and each criterion chooses among these clusterings, but
 for the silhouette, which is what `--n-clusters auto` does and may go on; no criterion sees a label.
-Sets are scikit-learn's digits, drawn blobs of 3 to 25 groups and of 30 to 110 ("many"); with --images the sets of
-bench_deep.py, embedded by EfficientNet, and with --captions folders with ``captions.jsonl`` and
-``labels.csv``, embedded by MiniLM. Of several axes of labels over the same vectors the one that is
-nearest to what was chosen counts, as nothing tells a criterion which was meant.
+Sets are scikit-learn's digits, drawn blobs of 3 to 25 groups and of 30 to 110 ("many"); with
+--images the sets of bench_deep.py, embedded by EfficientNet, and with --captions folders with
+``captions.jsonl`` and ``labels.csv``, embedded by MiniLM. Of several axes of labels over the same
+vectors the one that is nearest to what was chosen counts, as nothing tells a criterion which was
+meant.
 """
 
 from __future__ import annotations
