@@ -71,4 +71,4 @@ def agreement(found: Evaluation) -> report.Agreement:
 
 def _digest(clustering: Clustering) -> str:
     """What tells results of one run apart: where each sample is."""
-    return hashlib.sha256(np.ascontiguousarray(clustering.labels_).tobytes()).hexdigest()
+    return hashlib.sha256(np.ascontiguousarray(clustering.labels_).data).hexdigest()
