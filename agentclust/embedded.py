@@ -6,25 +6,28 @@ It is a method of its own (``--method kmeans``) and what the agent falls back to
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import softmax
 from sklearn.neighbors import KNeighborsClassifier
 
 from agentclust import ictc
 from agentclust.clusterers import load_clusterer, needs_a_number
+from agentclust.clusterers.centred import means_of
 from agentclust.clusterers.counting import Curve, looked_at
 from agentclust.clusterers.kmeans import KMeans
 from agentclust.clusterers.saved import can_be_saved, load, save
 from agentclust.embedders import Vectors, default_embedder, tuned
 from agentclust.errors import AgentclustError, RunError
-from agentclust.files.blocks import taken
+from agentclust.files.blocks import BLOCK, blocks, taken
 from agentclust.ictc import speaking
 from agentclust.ictc.embedding import WORDS, Embedded, by_criterion, embed, of_images, of_texts
+from agentclust.ictc.likely import highest
 from agentclust.types import Sample
 from agentclust.work import Work
 
@@ -32,7 +35,8 @@ NEIGHBOURS = 10
 FITTED = "clusterer.npz"  # of an attempt: what `assign` places new images by
 CHECKPOINTS = ("checkpoint.npz", "tuning.npz")  # of an attempt that is being grouped
 COUNTED = "k_curve.json"  # of an attempt: the numbers of clusters that were tried
-LIKELIEST = 5  # clusters that a row of assignments tells the probability of
+TEMPERATURE = 0.05  # of the cosines with means, as of those with the centres of k-means
+AT_ONCE = 1 << 22  # probabilities that are in memory at a time
 
 
 def cluster(work: Work, clusterer: str, found: Embedded) -> None:
@@ -65,8 +69,10 @@ def cluster(work: Work, clusterer: str, found: Embedded) -> None:
     made = f"{plain.by} embeddings of {WORDS[found.of]}{'' if found is plain else ', fine-tuned'}"
     source = f"{clusterer} on {made}, named by {named_by}"
     known = {"names": names, "source": source, "labels": {}, "candidates": [], "of": found.of}
+    if not hasattr(model, "predict_proba"):
+        known["order"] = f"cosines with the means of the clusters, which {clusterer} does not use"
     work.run.write("clusters.json", known)
-    shares = model.predict_proba(vectors) if hasattr(model, "predict_proba") else None
+    likely = _likely(model, vectors, labels)
     rows = work.run.step_rows("assignments")
     places = {s.id: index for index, s in enumerate(found.samples)}
     with work.reporter.step("assign", len(work.samples)) as advance:
@@ -76,22 +82,43 @@ def cluster(work: Work, clusterer: str, found: Embedded) -> None:
             reason = "nothing of it could be embedded" if place is None else "lies in no group"
             confidence = 0.0 if group < 0 else float(confidences[place])
             reason = reason if group < 0 else ""
-            row = ictc.assignment(sample.id, group, names, confidence, "embedding", reason)
-            likely = {} if shares is None or group < 0 else _likeliest(shares[place])
-            rows.append(row | likely)
+            pairs = () if place is None or group < 0 else _pairs(likely, place)
+            rows.append(
+                ictc.assignment(sample.id, group, names, confidence, "embedding", reason, pairs)
+            )
             advance()
     for name in CHECKPOINTS:
         (work.run.attempt / name).unlink(missing_ok=True)
 
 
-def _likeliest(shares: NDArray[np.floating]) -> dict[str, list[tuple[int, float]]]:
-    """What a row tells of the likeliest clusters: each with its probability, the likeliest first.
+Likely = tuple[NDArray[np.int32], NDArray[np.float32]]  # clusters of each row, their shares
 
-    Args:
-        shares: The probability of each cluster, shape (n_clusters,).
+
+def _likely(model: Any, vectors: Vectors, labels: NDArray[np.int64]) -> Likely:
+    """The likeliest clusters of each row, a few bytes a row.
+
+    They are by the clusterer's own probabilities, or, where it has none, by the cosines with the
+    means of the clusters.
     """
-    order = np.argsort(-shares, kind="stable")[:LIKELIEST]
-    return {"likely": [(int(c), round(float(shares[c]), 4)) for c in order]}
+    shares = getattr(model, "predict_proba", None)
+    n_clusters = int(labels.max(initial=-1)) + 1
+    if shares is None and n_clusters:
+        means = means_of(vectors, labels, np.arange(n_clusters))
+
+        def shares(rows: Vectors) -> NDArray[np.floating]:
+            return np.asarray(softmax(rows @ means.T / TEMPERATURE, axis=1))
+
+    if shares is None:
+        return np.empty((len(labels), 0), np.int32), np.empty((len(labels), 0), np.float32)
+    size = max(1, AT_ONCE // max(n_clusters, 1))
+    parts = [highest(shares(rows)) for _, rows in blocks(vectors, min(size, BLOCK))]
+    clusters, found = (np.concatenate(each) for each in zip(*parts, strict=True))
+    return clusters, found
+
+
+def _pairs(likely: Likely, row: int) -> Iterator[tuple[int, float]]:
+    clusters, shares = likely
+    return zip(clusters[row].tolist(), shares[row].tolist(), strict=True)
 
 
 def _fitted(work: Work, name: str, vectors: Vectors) -> Any:
@@ -235,8 +262,9 @@ def _predicted(work: Work, fitted: Path, names: Sequence[str]) -> bool:
             rows.append(ictc.assignment(sample.id, -1, names, 0.0, "", reason))
             continue
         best = int(np.argmax(own))
-        row = ictc.assignment(sample.id, best, names, float(own[best]), "embedding")
-        rows.append(row | _likeliest(own))
+        pairs = _pairs(highest(own[None]), 0)
+        confidence = float(own[best])
+        rows.append(ictc.assignment(sample.id, best, names, confidence, "embedding", likely=pairs))
     return True
 
 
@@ -259,5 +287,6 @@ def _by_neighbours(
             continue
         shares = model.predict_proba(new[sample.id][None])[0]
         best = int(np.argmax(shares))
-        group = int(model.classes_[best])
-        rows.append(ictc.assignment(sample.id, group, names, float(shares[best]), "embedding"))
+        group, confidence = int(model.classes_[best]), float(shares[best])
+        pairs = zip(model.classes_.tolist(), shares.tolist(), strict=True)
+        rows.append(ictc.assignment(sample.id, group, names, confidence, "embedding", likely=pairs))

@@ -36,8 +36,9 @@ def objects_in(picture):
 def stop_in_the_middle(root, how):
     """Prepare `root` in a process of its own and send it a signal once a picture is drawn."""
     code = (
-        "import sys; from pathlib import Path; from agentclust.datasets.clevr4_mini import prepare;"
-        "prepare(Path(sys.argv[1]), n=5000)"
+        "import signal, sys; from pathlib import Path;"
+        "signal.signal(signal.SIGINT, signal.default_int_handler);"  # ignored in a background shell
+        "from agentclust.datasets.clevr4_mini import prepare; prepare(Path(sys.argv[1]), n=5000)"
     )
     call = [sys.executable, "-c", code, str(root)]
     with subprocess.Popen(call, stderr=subprocess.DEVNULL) as process:

@@ -71,6 +71,23 @@ def test_the_curve_tells_what_each_number_gave(kind):
     assert kind(n_clusters=5, random_state=0).fit(X).curve_ is None
 
 
+@EACH
+def test_auto_goes_on_where_more_clusters_clearly_gain(kind):
+    X, truth = bunches(58, each=20, spread=0.1, width=64)
+    model = kind(random_state=0).fit(X)
+    assert model.curve_.counts[: kind.usual - 1] == tuple(range(2, kind.usual + 1))
+    assert kind.usual < model.n_clusters_ <= 64  # a tenth more each time
+    assert adjusted_rand_score(truth, model.labels_) > 0.9
+    assert model.curve_.counts[-1] > model.n_clusters_  # until it gains no more
+    assert kind(random_state=0, max_clusters=20).fit(X).n_clusters_ <= 20
+
+
+@EACH
+def test_auto_ends_where_more_clusters_gain_nothing(kind):
+    X, _ = bunches(5, each=120, spread=0.5)
+    assert kind(random_state=0).fit(X).curve_.counts[-1] == kind.usual
+
+
 def test_the_fewest_within_one_standard_error_are_chosen():
     curve = Curve((2, 3, 4, 5), (0.1, 0.48, 0.5, 0.3), (0.0, 0.5, 0.03, 0.0), 10, 10)
     assert curve.n_clusters == 3

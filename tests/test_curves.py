@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 from agentclust import edits, metrics, pages, service
+from agentclust.config import make_config
+from agentclust.ictc.likely import highest, likeliest
 from agentclust.progress import Reporter
 from agentclust.run.record import read_rows
 from agentclust.service import curving
@@ -101,6 +103,70 @@ def test_likelier_clusters_are_told_of_each_sample(run):
         assert sum(shares) == pytest.approx(1, abs=0.001)
 
 
+@pytest.mark.parametrize("method", ["ward", "minibatch-kmeans", "agglomerative", "spectral"])
+def test_every_clusterer_has_a_top_five(once, method, tmp_path, home):
+    shutil.copytree(once.run.parent / "home", home, dirs_exist_ok=True)
+    found = ran(tmp_path, method, colours="rgby" * 15, n_clusters=4)
+    for row in read_rows(found.run, "assignments").values():
+        clusters = [cluster for cluster, _ in row["likely"]]
+        assert clusters[0] == row["cluster"]
+        assert sorted(clusters) == [0, 1, 2, 3]
+    service.evaluate(found.run, truth_of(found, tmp_path, 6), curves=True)
+    assert {point.top5 for point in pages.points(found.run)} == {1.0}
+    by_means = f"means of the clusters, which {method} does not use"
+    page = (found.run / "report.html").read_text("utf-8")
+    assert (by_means in page) == (method in ("agglomerative", "spectral"))
+
+
+def test_what_comes_next_where_a_model_chose(tmp_path):
+    """Labels that are names have no second choice, the others have that of the model."""
+    labels = ["ball", "ball", "cone", "cone", "small ball", "sofa"]
+    rows = [{"id": f"i{n}", "raw_label": label} for n, label in enumerate(labels)]
+    (tmp_path / "m.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    values = {"dataset": str(tmp_path / "m.jsonl"), "criterion": "shape", "n_clusters": 3}
+    config = make_config(values | {"llm": "fake", "method": "ictc", "embedder": "tfidf"})
+    [found] = service.start([config], tmp_path / "run", reporter=QUIET)
+    rows = dict(read_rows(found.run, "assignments").items())
+    named = [i for i, label in enumerate(labels) if label in found.names]
+    asked = [row for row in rows.values() if "likely" in row]
+    assert 0 < len(named) < 6
+    assert all("likely" not in rows[f"i{i}"] for i in named)
+    for row in asked:
+        (own, sure), *others = row["likely"]
+        assert (own, sure) == (row["cluster"], row["confidence"])
+        assert all(0 < p <= sure for _, p in others)
+    likely = curving.likeliest(found.run, found)
+    assert (likely is not None) == bool(asked)
+    if likely is not None:
+        assert likely[:, 0].tolist() == found.labels_.tolist()
+
+
+def test_where_nothing_comes_next_there_is_no_top_five(tmp_path):
+    labels = ["ball", "cone", "ball", "cone"]  # both are names, and nobody is asked
+    rows = [{"id": f"i{n}", "raw_label": label} for n, label in enumerate(labels)]
+    (tmp_path / "m.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    values = {"dataset": str(tmp_path / "m.jsonl"), "criterion": "shape", "n_clusters": 2}
+    config = make_config(values | {"llm": "fake", "method": "ictc", "embedder": "tfidf"})
+    [found] = service.start([config], tmp_path / "run", reporter=QUIET)
+    (tmp_path / "truth.csv").write_text("id,shape\ni0,b\ni1,c\ni2,b\ni3,c\n")
+    words = ("evaluate", found.run, "--labels", tmp_path / "truth.csv", "--curves")
+    told = outside.run(*words, cwd=tmp_path)
+    assert told.out.endswith(f"{pages.NO_ORDER}\n")
+    assert pages.NO_ORDER in (found.run / "report.html").read_text("utf-8")
+
+
+@pytest.mark.parametrize("k", [2, 6, 7, 40])
+def test_the_likeliest_are_the_five_highest_and_the_own(k):
+    shares = np.random.default_rng(k).dirichlet(np.ones(k), 50)
+    clusters, found = highest(shares)
+    for own, (row, some, kept) in enumerate(zip(shares, clusters, found, strict=True)):
+        own %= k
+        order = [c for c in np.argsort(-row) if c != own]
+        told = likeliest(own, 1.0, zip(some.tolist(), kept.tolist(), strict=True))
+        assert [c for c, _ in told] == [own, *order[:4]]
+    assert likeliest(1, 0.7, [(0, 0.0), (1, 0.7)]) == []  # nothing comes next
+
+
 def test_no_top_five_where_a_person_has_changed_the_groups(run, tmp_path):
     assert curving.likeliest(run.run, run) is not None
     with service.session(run.run, Reporter(quiet=True)) as talk:
@@ -130,6 +196,7 @@ def test_the_command_line(run, tmp_path):
 
 
 def test_a_table_that_is_damaged(run, tmp_path):
+    service.evaluate(run.run, truth_of(run, tmp_path), curves=True)
     (run.run / "curves.csv").write_text("order,n,acc\nconfidence,many,1\n")
     with complains("curves.csv: is damaged"):
         service.report(run.run, QUIET)

@@ -206,7 +206,8 @@ def test_ctrl_c_does_not_wait_for_the_other_images(tmp_path):
     for number in range(1, 1000):
         os.link(first, tmp_path / f"{number:04}.png")
     script = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background shell has it ignored
 from agentclust.datasets import load
 load(sys.argv[1], lambda done, total: print(done, flush=True))
 """

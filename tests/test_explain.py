@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,11 +19,14 @@ from agentclust.clusterers.saved import load
 from agentclust.config import make_config
 from agentclust.embedders import load_embedder
 from agentclust.embedders.traces import Features
+from agentclust.explaining.choosing import some
 from agentclust.explaining.explained import as_text, lies
 from agentclust.explaining.heat import contrast
 from agentclust.explaining.words import deciding, without
 from agentclust.progress import Reporter
+from agentclust.report.gallery import groups
 from agentclust.run.record import read_clustering
+from agentclust.types import Clustering
 from tests.complaints import complains
 from tests.objects import KINDS, masked, pictures, pointing
 from tests.plugged import MeanColour, manifest
@@ -108,10 +112,10 @@ def test_without_its_hottest_places_an_image_is_less_of_its_group(objects, run, 
 
 
 def test_what_lies_in_the_folder_and_in_the_report(run):
-    found, page = service.explain(run, reporter=QUIET)
+    found, page = service.explain(run, reporter=QUIET, most=12)
     names = [one.name for one in found.images]
     assert sorted(set(names)) == sorted(read_clustering(run).names)
-    assert all(names.count(name) == 3 for name in names)  # two sure ones and a doubtful one
+    assert all(names.count(name) == 3 for name in names)  # each cluster has its share
     told = json.loads((run / "explain/explanations.json").read_text())
     assert [row["id"] for row in told["images"]] == [one.id for one in found.images]
     files = {row["heat"]["file"] for row in told["images"]}
@@ -124,6 +128,35 @@ def test_what_lies_in_the_folder_and_in_the_report(run):
     assert html.count('alt="half of the evidence lies in') == len(names)
     assert "http" not in html.replace("http-equiv", "")
     assert len(shown(run)) == len(names)
+
+
+def test_prototypes_are_the_confident_and_the_central_ones_by_turns():
+    n = 90
+    clustering = Clustering(
+        "", "", tuple(map(str, range(n))), ("",) * n, np.repeat([0, 1], [60, 30]), ("a", "b"),
+        np.linspace(1, 0.5, n), Path(),
+    )  # fmt: skip
+    central = {0: [40, 0, 41, *range(20, 30)], 1: [75, 60, 61, *range(80, 90)]}
+    chosen = some(clustering, central, 12)
+    #                confident, central, doubtful, then by turns what is not there yet
+    assert chosen == ["0", "40", "59", "1", "2", "41", "60", "75", "89", "61", "62", "63"]
+    assert some(clustering, central, 2) == ["0", "60"]
+    assert some(clustering, {}, 7) == ["0", "59", "1", "2", "60", "89", "61"]
+    shown, _ = groups(clustering, central)
+    for group in shown:
+        assert {str(i) for i in (*group.first, *group.central)} < set(some(clustering, central, 99))
+
+
+def test_heat_stands_beside_each_prototype_of_both_kinds(objects, tmp_path):
+    run = ran(tmp_path, objects[0] / "photos", n_clusters=2).run
+    service.explain(run, reporter=QUIET)
+    page = (run / "report.html").read_text()
+    kinds = re.findall(r"<h3>(Most \w+)</h3>(.*?)(?=<h3>|</section>)", page, re.DOTALL)
+    assert [kind for kind, _ in kinds] == 2 * ["Most central", "Most confident"]
+    for _, gallery in kinds:
+        cards = gallery.split("<details ")[1:]
+        assert len(cards) >= 8
+        assert all('class="card pair"' in card and 'class="heat"' in card for card in cards)
 
 
 def test_explanations_add_up_until_an_image_moves(run):
@@ -301,6 +334,8 @@ def test_the_command(run):
     called = CliRunner().invoke(cli, ["explain", str(run), "p003", "--json"])
     found = json.loads(called.stdout)
     assert found["images"][0]["id"] == "p003.png"
+    called = CliRunner().invoke(cli, ["explain", str(run), "--limit", "5", "--json"])
+    assert len(json.loads(called.stdout)["images"]) == 5
     assert np.sum(found["images"][0]["heat"]["grid"]) == pytest.approx(1, abs=1e-3)
 
 

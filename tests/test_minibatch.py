@@ -151,3 +151,18 @@ def test_the_example_runs_and_the_name_is_known():
     )
     with complains("ovre: unknown setting of minibatch-kmeans; did you mean 'over'?"):
         load_clusterer("minibatch-kmeans", 7, 3, {"ovre": 1.25})
+
+
+@pytest.mark.parametrize("spherical", [True, False])
+def test_probabilities_of_all_clusters_go_with_those_of_the_own(spherical):
+    random = np.random.default_rng(0)
+    X = random.normal(size=(8, 12))[np.arange(400) % 8] + 0.3 * random.normal(size=(400, 12))
+    X[7] = 0
+    model = MiniBatchKMeans(8, spherical=spherical, random_state=0).fit(X)
+    shares = model.predict_proba(X)
+    own = np.arange(400)[model.labels_ >= 0]
+    assert np.allclose(
+        shares[own, model.labels_[own]], model.probabilities_[own], atol=0.01
+    )  # made by bfloat16
+    assert np.array_equal(shares[own].argmax(axis=1), model.labels_[own])
+    assert np.allclose(shares.sum(axis=1), [i != 7 or not spherical for i in range(400)], atol=1e-5)

@@ -86,6 +86,8 @@ def evaluate(
         top5 = "-" if point.top5 is None else f"{point.top5:.4f}"
         scored = f"{point.acc:.4f} {point.nmi:.4f} {point.ari:.4f} {top5:>6}"
         click.echo(f"{point.n:10}  {scored}  {point.order}")
+    if points and points[0].top5 is None:
+        click.echo(pages.NO_ORDER)
 
 
 @cli.command()

@@ -15,8 +15,9 @@ from sklearn.base import BaseEstimator, ClusterMixin
 from sklearn.preprocessing import normalize
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from agentclust.clusterers.counting import Curve, Labels, looked_at, silhouettes
+from agentclust.clusterers.counting import Curve, Labels, beyond, explored, looked_at
 from agentclust.errors import InputError
+from agentclust.files.blocks import blocks
 
 Rows = NDArray[np.float64]
 
@@ -30,10 +31,11 @@ class Centred(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     """
 
     n_clusters: int | Literal["auto"]
-    max_clusters: int
+    max_clusters: int | None
     temperature: float
     random_state: Any
     kept: ClassVar[tuple[str, ...]] = ("centers_",)  # what predicting takes
+    usual: ClassVar[int] = 30  # "auto" tries each number up to it, and others where they gain
     anew: ClassVar[bool] = False  # whether a partition is made otherwise once its number is known
 
     @abstractmethod
@@ -84,20 +86,30 @@ class Centred(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         self.curve_: Curve | None = None
         if len(counts) > 1:
             some = rows[looked_at(len(rows), self.random_state)]
-            tried = list(self._partitions(some, counts))
-            scores, errors = zip(*silhouettes(some, tried, self.random_state), strict=True)
-            self.curve_ = Curve(tuple(counts), scores, errors, len(some), len(rows))
+            usual, counts = len(counts), [*counts, *self._beyond(some, counts[-1])]
+            partitions = self._partitions(some, counts)
+            tried = explored(some, usual, partitions, self.random_state)
+            found, scores, errors = zip(*tried, strict=True)
+            kept: Sequence[Labels] = found
+            self.curve_ = Curve(tuple(counts[: len(kept)]), scores, errors, len(some), len(rows))
             if len(some) == len(rows) and not self.anew:
-                return tried[self.curve_.best]
+                return kept[self.curve_.best]
             counts = [self.curve_.n_clusters]
         return next(iter(self._partitions(rows, counts)))
 
     def _counts(self, n_rows: int, n_different: int) -> Sequence[int]:
         """The numbers of clusters to try, given how many rows there are, and different ones."""
         if self.n_clusters == "auto":
-            most = min(self.max_clusters, n_different, n_rows - 1)
+            most = min(self.max_clusters or self.usual, n_different, n_rows - 1)
             return range(2, most + 1) or [min(n_different, 2)]
         return [min(a_number(self.n_clusters), n_different)]
+
+    def _beyond(self, some: Rows, most: int) -> Sequence[int]:
+        """The numbers of clusters to try besides, if they gain."""
+        if self.max_clusters is not None or most < self.usual:
+            return []
+        n_different = len({row.tobytes() for row in some})
+        return [count for count in beyond(self.usual, len(some)) if count < n_different]
 
     def _shares(self, distances: Rows) -> Rows:
         weights = np.exp((distances.min(1, keepdims=True) - distances) / self.temperature)
@@ -119,3 +131,19 @@ def centers_of(rows: NDArray[np.floating], labels: Labels) -> Rows:
     """The direction of each cluster's sum, shape (k, d)."""
     members = labels == np.arange(labels.max(initial=-1) + 1)[:, None]
     return np.asarray(normalize(members.astype(float) @ rows))
+
+
+def means_of(vectors: NDArray[Any], labels: Labels, groups: Labels) -> NDArray[np.float32]:
+    """The direction of the sum of each group's rows, shape (k, d), block by block.
+
+    Args:
+        vectors: Unit rows, shape (n, d).
+        labels: The group of each, -1 for none, shape (n,).
+        groups: The groups there are, ascending, shape (k,).
+    """
+    sums = np.zeros((len(groups), vectors.shape[1]))
+    for start, rows in blocks(vectors):
+        own = labels[start : start + len(rows)]
+        known = own >= 0
+        np.add.at(sums, np.searchsorted(groups, own[known]), rows[known])
+    return np.asarray(normalize(sums), dtype=np.float32)

@@ -29,9 +29,10 @@ class Consensus(Centred):
     a random 2,000 are clustered, and the others go to the nearest centre.
 
     Args:
-        n_clusters: How many; fewer are found where fewer rows differ. ``"auto"`` takes, from 2 to
-            `max_clusters`, the fewest whose silhouette is within one standard error of the best.
-        max_clusters: The most that ``"auto"`` tries.
+        n_clusters: How many; fewer are found where fewer rows differ. ``"auto"`` takes, of 2 to
+            40 and of more where they clearly gain (`agentclust.clusterers.counting.explored`), the
+            fewest whose silhouette is within one standard error of the best.
+        max_clusters: The most that ``"auto"`` tries; None for one to ten rows that are looked at.
         n_partitions: Runs of k-means.
         temperature: How far the cosines of two centres differ where the nearer one is e times as
             likely.
@@ -52,13 +53,14 @@ class Consensus(Centred):
         True
     """
 
+    usual = 40
     anew = True
 
     def __init__(
         self,
         n_clusters: int | Literal["auto"] = "auto",
         *,
-        max_clusters: int = 40,
+        max_clusters: int | None = None,
         n_partitions: int = 20,
         temperature: float = 0.05,
         random_state: Any = None,

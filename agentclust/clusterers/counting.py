@@ -6,7 +6,7 @@ the number that people know of (``tests/benchmarks/bench_k.py``, the table is in
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,10 @@ from sklearn.utils import check_random_state
 Labels = NDArray[np.int64]
 
 LOOKED_AT = 2000  # rows whose silhouette is measured: its cost grows with their square
+STRIDE = 1.1  # from one number to the next, where there are already many
+A_CLUSTER = 10  # rows that are looked at, at least, for each cluster of a number beyond the usual
+CLEAR = 2.0  # standard errors that a number beyond the usual has to gain
+AT_FIRST = 2  # numbers in a row that have to gain, or none beyond the usual is looked at
 
 
 @dataclass(frozen=True)
@@ -74,10 +78,59 @@ def looked_at(n_rows: int, random_state: Any) -> NDArray[np.int64]:
     return np.sort(check_random_state(random_state).permutation(n_rows)[:LOOKED_AT])
 
 
+def beyond(usual: int, n_looked_at: int) -> list[int]:
+    """The numbers above the usual ones: a tenth more each time, with ten rows a cluster or more."""
+    found = [usual]
+    while (count := round(STRIDE * found[-1])) <= n_looked_at / A_CLUSTER:
+        found.append(count)
+    return found[1:]
+
+
+def explored(
+    rows: NDArray[np.floating],
+    usual: int,
+    partitions: Iterable[Labels],
+    random_state: Any,
+) -> list[tuple[Labels, float, float]]:
+    """Partitions by their silhouettes: the usual ones, and those beyond that clearly gain.
+
+    Beyond the usual each has to gain two standard errors on all before it. The first that does not
+    is the last one looked at; where that is one of the first two, none beyond the usual is kept.
+    Without this, vectors of captions, whose silhouette creeps up with ever more clusters, would
+    seem to hold over a hundred groups.
+
+    Args:
+        rows: Unit vectors, shape (n, d).
+        usual: How many partitions are looked at in any case.
+        partitions: Labels of shape (n,), with more and more clusters; made as they are asked for.
+        random_state: As `silhouettes` takes it.
+
+    Returns:
+        Each partition kept, with its mean silhouette and the standard error of that.
+    """
+    asked: list[Labels] = []
+    found: list[tuple[Labels, float, float]] = []
+    gains, highest = 0, -np.inf
+    for score, error in silhouettes(rows, _noted(partitions, asked), random_state):
+        found.append((asked[-1], score, error))
+        if len(found) > usual:
+            if score <= highest + CLEAR * error:
+                break
+            gains += 1
+        highest = max(highest, score)
+    return found if gains >= AT_FIRST else found[:usual]
+
+
+def _noted(partitions: Iterable[Labels], asked: list[Labels]) -> Iterator[Labels]:
+    for labels in partitions:
+        asked.append(labels)
+        yield labels
+
+
 def silhouettes(
-    rows: NDArray[np.floating], partitions: Sequence[Labels], random_state: Any
-) -> list[tuple[float, float]]:
-    """The mean silhouette of each partition of unit rows and its standard error.
+    rows: NDArray[np.floating], partitions: Iterable[Labels], random_state: Any
+) -> Iterator[tuple[float, float]]:
+    """The mean silhouette of each partition of unit rows and its standard error, one by one.
 
     That of Rousseeuw (J. Comput. Appl. Math. 20, 1987) with the cosine distance, on at most 2,000
     rows; -1 for what is no partition into two clusters or more.
@@ -85,7 +138,8 @@ def silhouettes(
     chosen = looked_at(len(rows), random_state)
     distances = np.clip(1 - rows[chosen] @ rows[chosen].T, 0, None)
     np.fill_diagonal(distances, 0)
-    return [_silhouette(distances, labels[chosen]) for labels in partitions]
+    for labels in partitions:
+        yield _silhouette(distances, labels[chosen])
 
 
 def _silhouette(distances: NDArray[np.floating], labels: Labels) -> tuple[float, float]:

@@ -23,9 +23,10 @@ class KMeans(Centred):
     least inertia. A single run on embeddings of captions depends much on its seed.
 
     Args:
-        n_clusters: How many; fewer are found where fewer rows differ. ``"auto"`` takes, from 2 to
-            `max_clusters`, the fewest whose silhouette is within one standard error of the best.
-        max_clusters: The most that ``"auto"`` tries.
+        n_clusters: How many; fewer are found where fewer rows differ. ``"auto"`` takes, of 2 to
+            30 and of more where they clearly gain (`agentclust.clusterers.counting.explored`), the
+            fewest whose silhouette is within one standard error of the best.
+        max_clusters: The most that ``"auto"`` tries; None for one to ten rows that are looked at.
         n_init: Restarts for each number of clusters.
         temperature: How far the cosines of two centres differ where the nearer one is e times as
             likely. 0.05 made probabilities of MiniLM vectors as high as the share of those right.
@@ -50,7 +51,7 @@ class KMeans(Centred):
         self,
         n_clusters: int | Literal["auto"] = "auto",
         *,
-        max_clusters: int = 30,
+        max_clusters: int | None = None,
         n_init: int = 10,
         temperature: float = 0.05,
         random_state: Any = None,

@@ -8,6 +8,7 @@ from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClusterMixin
 from sklearn.preprocessing import normalize
 from sklearn.utils import assert_all_finite, check_random_state
@@ -17,7 +18,7 @@ from threadpoolctl import threadpool_limits
 from agentclust.clusterers.counting import LOOKED_AT, Curve, Labels
 from agentclust.clusterers.kmeans import KMeans
 from agentclust.clusterers.lloyd import Source, moved, seeds
-from agentclust.clusterers.nearest import Block, nearest, ready
+from agentclust.clusterers.nearest import Block, nearest, ready, squares
 from agentclust.clusterers.projecting import Projection, fitted_projection
 from agentclust.errors import InputError
 from agentclust.files.blocks import blocks, side_by_side, taken
@@ -39,7 +40,7 @@ class MiniBatchKMeans(ClusterMixin, BaseEstimator):  # type: ignore[misc]
 
     Args:
         n_clusters: How many; fewer are found where fewer rows differ. ``"auto"`` takes what
-            `KMeans` finds on 2,000 random rows, up to `max_clusters`.
+            `KMeans` finds on 2,000 random rows.
         over: That many times `n_clusters` are made: over-clustering, such as 1.25.
         spherical: Whether directions are clustered (nearness is the cosine, and a row of zeros is
             unassigned) or points (nearness is the Euclidean distance).
@@ -47,7 +48,7 @@ class MiniBatchKMeans(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         n_init: Starts.
         sample: Rows a centre in the largest sample; half of it does where that are many rows.
         passes: Updates on all rows.
-        max_clusters: The most that ``"auto"`` tries.
+        max_clusters: The most that ``"auto"`` tries; None for as many as `KMeans` does.
         temperature: How far the scores of two centres differ where the nearer one is e times as
             likely: their cosines, or, of points, half the squared distances over the mean one.
         n_jobs: Threads; None for as many as there are cores.
@@ -78,7 +79,7 @@ class MiniBatchKMeans(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         n_init: int = 1,
         sample: int = 128,
         passes: int = 1,
-        max_clusters: int = 30,
+        max_clusters: int | None = None,
         temperature: float = 0.05,
         n_jobs: int | None = None,
         random_state: Any = None,
@@ -136,6 +137,21 @@ class MiniBatchKMeans(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         found, known = np.empty(len(X), dtype=np.int64), ready(self.centers_)
         for start, rows in self._source(X):
             found[start : start + len(rows)] = self._of_known(rows, nearest(rows, known)[0], -1)
+        return found
+
+    def predict_proba(self, X: ArrayLike) -> NDArray[np.float32]:
+        """Softmax of the scores over the temperature, shape (n, k); zeros as -1 in `labels_`."""
+        check_is_fitted(self)
+        X = self._checked(X, reset=False)
+        found = np.empty((len(X), len(self.centers_)), dtype=np.float32)
+        halves = np.float32(0.5) * squares(self.centers_)
+        for start, block in self._source(X):
+            # the length of a row adds the same to each of its scores
+            shares = softmax(
+                (block @ self.centers_.T - halves) / (self.temperature * self.scale_), axis=1
+            )
+            known = block.any(axis=1, keepdims=True) if self.spherical else True
+            found[start : start + len(block)] = np.where(known, shares, 0)
         return found
 
     def _of_known(self, rows: Block, values: NDArray[Any], otherwise: int) -> NDArray[Any]:
@@ -210,6 +226,7 @@ class MiniBatchKMeans(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         if not self.spherical:
             _, rows = next(self._source(X))
             scale = float(nearest(rows, known)[1].mean()) or 1.0
+        self.scale_ = scale
         temperature = self.temperature * scale
 
         def part(block: tuple[int, Block]) -> tuple[Labels, Block, Block]:

@@ -22,9 +22,10 @@ class Ward(Centred):
     clusters that ``"auto"`` tries.
 
     Args:
-        n_clusters: How many; fewer are found where fewer rows differ. ``"auto"`` takes, from 2 to
-            `max_clusters`, the fewest whose silhouette is within one standard error of the best.
-        max_clusters: The most that ``"auto"`` tries.
+        n_clusters: How many; fewer are found where fewer rows differ. ``"auto"`` takes, of 2 to
+            30 and of more where they clearly gain (`agentclust.clusterers.counting.explored`), the
+            fewest whose silhouette is within one standard error of the best.
+        max_clusters: The most that ``"auto"`` tries; None for one to ten rows that are looked at.
         temperature: How far the cosines of two centres differ where the nearer one is e times as
             likely.
         random_state: Picks the rows whose silhouette is measured, where they are over 2,000.
@@ -48,7 +49,7 @@ class Ward(Centred):
         self,
         n_clusters: int | Literal["auto"] = "auto",
         *,
-        max_clusters: int = 30,
+        max_clusters: int | None = None,
         temperature: float = 0.05,
         random_state: Any = None,
     ) -> None:

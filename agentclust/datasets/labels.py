@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import zip_longest
 from pathlib import Path
 
@@ -29,6 +30,32 @@ def read_labels(
     """
     known = _by_name(ids, files)
     truth: dict[str, str] = {}
+    with _opened(file, axis) as (reader, name, axis):
+        for row in reader:
+            sample_id, label = known.get(row[name]), row[axis]
+            if sample_id is None or not label:
+                continue
+            if truth.setdefault(sample_id, sys.intern(label)) != label:
+                why = f"gives {sample_id!r} two labels, {truth[sample_id]!r} and {label!r}"
+                raise InputError(file, why, "keep one row a sample")
+    if not truth:
+        raise InputError(file, f"knows none of the {len(ids)} samples", f"check column {name!r}")
+    return truth
+
+
+def axis_of(file: Path, axis: str | None = None) -> str:
+    """The column that `read_labels` reads.
+
+    Raises:
+        InputError: The file cannot be read, or has no such column.
+    """
+    with _opened(file, axis) as (_, _, found):
+        return found
+
+
+@contextmanager
+def _opened(file: Path, axis: str | None) -> Iterator[tuple[csv.DictReader[str], str, str]]:
+    """The rows of a file of labels, the column that names the samples, and the axis."""
     try:
         with file.open(encoding="utf-8-sig", newline="") as stream:
             reader = csv.DictReader(stream)
@@ -37,19 +64,10 @@ def read_labels(
             if name is None:
                 todo = "add one that names the samples"
                 raise InputError(file, "has no column 'id' or 'file'", todo)
-            axis = _axis(file, axis, [c for c in columns if c and c not in ("id", "file")])
-            for row in reader:
-                sample_id, label = known.get(row[name]), row[axis]
-                if sample_id is None or not label:
-                    continue
-                if truth.setdefault(sample_id, sys.intern(label)) != label:
-                    why = f"gives {sample_id!r} two labels, {truth[sample_id]!r} and {label!r}"
-                    raise InputError(file, why, "keep one row a sample")
+            axes = [c for c in columns if c and c not in ("id", "file")]
+            yield reader, name, _axis(file, axis, axes)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(file, f"cannot be read ({error})", "pass a CSV file of labels") from None
-    if not truth:
-        raise InputError(file, f"knows none of the {len(ids)} samples", f"check column {name!r}")
-    return truth
 
 
 def _axis(file: Path, axis: str | None, axes: list[str]) -> str:

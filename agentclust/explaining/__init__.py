@@ -13,24 +13,27 @@ from agentclust import edits
 from agentclust.edits import Grouping
 from agentclust.embedders import Kind
 from agentclust.explaining import by_images, by_words
-from agentclust.explaining.choosing import named, some
+from agentclust.explaining.choosing import MOST, named, some
 from agentclust.explaining.explained import Explained, Explanation, as_text
+from agentclust.pages import mapping
 from agentclust.run.record import read_clustering
 from agentclust.sessions import looking
 from agentclust.types import Sample
 from agentclust.work import Work
 
-__all__ = ["Explained", "Explanation", "as_text", "explain"]
+__all__ = ["MOST", "Explained", "Explanation", "as_text", "explain"]
 
 
-def explain(work: Work, images: Sequence[str] = ()) -> Explained:
+def explain(work: Work, images: Sequence[str] = (), most: int = MOST) -> Explained:
     """Explain why images of a run are where they are.
 
     Args:
         work: The run, with a result; where it has a language model, that is asked how probable it
             takes each group to be, as by `agentclust.sessions.looking.why`.
-        images: Which, by id or by the path of the file, or by the end of either; by default a few
-            of each cluster, the most confident and the most doubtful.
+        images: Which, by id or by the path of the file, or by the end of either; by default the
+            prototypes of each cluster, the most confident and the most central members, and its
+            most doubtful one. What is central is known where the run has a map.
+        most: How many at most, where none are named.
 
     Raises:
         InputError: An image is unknown, the run has no result or neither captions nor images, or
@@ -39,7 +42,9 @@ def explain(work: Work, images: Sequence[str] = ()) -> Explained:
     """
     grouping = edits.edited(work)
     clustering = read_clustering(work.run.folder)
-    chosen = named(clustering, images) if images else some(clustering)
+    placed = None if images else mapping.read(work.run.folder)
+    central = mapping.central(clustering, placed) if placed else {}
+    chosen = named(clustering, images) if images else some(clustering, central, most)
     samples = {s.id: s for s in work.samples if s.id in set(chosen)}
     told = [_told(work, grouping, samples[sample_id]) for sample_id in chosen]
     explained = by_images.explain if _kind(work) == "image" else by_words.explain

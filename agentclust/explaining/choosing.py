@@ -1,16 +1,16 @@
-"""Which images are explained: those that a person names, or a few of each cluster."""
+"""Which images are explained: those that a person names, or those that stand for each cluster."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 
 from agentclust.commands import find_samples
-from agentclust.report.gallery import groups
+from agentclust.report.gallery import Group, groups
 from agentclust.types import Clustering
 
-CONFIDENT, DOUBTFUL = 2, 1  # of each cluster
-MOST = 60  # images in all
+MOST = 60  # images that are explained where nobody names any
 
 
 def named(clustering: Clustering, images: Sequence[str]) -> list[str]:
@@ -32,15 +32,30 @@ def _by_file(clustering: Clustering, name: str) -> str:
     return found[0] if len(found) == 1 else name
 
 
-def some(clustering: Clustering) -> list[str]:
-    """The two most confident members of each cluster and the most doubtful one.
+def some(
+    clustering: Clustering, central: Mapping[int, Sequence[int]], most: int = MOST
+) -> list[str]:
+    """Members that stand for each cluster in the report, the largest cluster first.
 
-    Of the smaller ones of many clusters only the most confident, at most 60 in all.
+    Each cluster gives in turn its most confident member, its most central one, its most doubtful
+    one, and then confident and central ones by turns, until there are enough.
+
+    Args:
+        clustering: The result.
+        central: For a cluster, members by their nearness to its mean embedding, nearest first.
+        most: How many in all, at most.
     """
-    found, _ = groups(clustering)
-    first = [group.first[:CONFIDENT] for group in found]
-    last = [(group.last or group.first[::-1])[:DOUBTFUL] for group in found]
-    order = [i for own in zip(first, last, strict=True) for part in own for i in part]
-    if len(order) > MOST:
-        order = [group.first[0] for group in found if group.first][:MOST]
-    return [clustering.ids[i] for i in dict.fromkeys(order)]
+    found, _ = groups(clustering, central)
+    queues = [_in_turn(group) for group in found]
+    turns = max(map(len, queues), default=0)
+    order = [(turn, place) for turn in range(turns) for place in range(len(queues))]
+    chosen = [(place, turn) for turn, place in order if turn < len(queues[place])][:most]
+    return [clustering.ids[queues[place][turn]] for place, turn in sorted(chosen)]
+
+
+def _in_turn(group: Group) -> list[int]:
+    """The members of a cluster that a report shows as its prototypes, and its most doubtful one."""
+    doubtful = (group.last or group.first[::-1])[:1]
+    pairs = list(zip_longest(group.first, group.central))
+    order = [*pairs[:1], doubtful, *pairs[1:]]
+    return list(dict.fromkeys(i for pair in order for i in pair if i is not None))

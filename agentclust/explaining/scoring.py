@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from agentclust.clusterers.centred import means_of
 from agentclust.clusterers.counting import Labels
 from agentclust.clusterers.saved import load
-from agentclust.embedders import Embedder, Vectors, normalized
+from agentclust.embedders import Embedder, Vectors
 from agentclust.files.blocks import blocks
 from agentclust.ictc import focusing
 
@@ -100,7 +101,7 @@ def scorer(
         return _of_model(model, str(about["clusterer"]))
     if embedder.of == "text":
         return _discriminants(vectors, labels)
-    means = _means(vectors, labels, groups)
+    means = means_of(vectors, labels, groups)
     return Linear("cosine with the mean of each group", groups, means, np.zeros(1, np.float32))
 
 
@@ -125,16 +126,6 @@ def _discriminants(vectors: Vectors, labels: Labels) -> Scorer | str:
         weights, bias = np.vstack([-weights, weights]) / 2, np.hstack([-bias, bias]) / 2
     by = "linear discriminants of the captions' embeddings"
     return Linear(by, model.classes_, weights.astype(np.float32), bias.astype(np.float32))
-
-
-def _means(vectors: Vectors, labels: Labels, groups: Labels) -> Vectors:
-    """The direction of the sum of each group's rows, shape (k, d)."""
-    sums = np.zeros((len(groups), vectors.shape[1]))
-    for start, rows in blocks(vectors):
-        own = labels[start : start + len(rows)]
-        known = own >= 0
-        np.add.at(sums, np.searchsorted(groups, own[known]), rows[known])
-    return normalized(sums)
 
 
 def agreement(found: Scorer, vectors: Vectors, labels: Labels) -> float:

@@ -8,12 +8,13 @@ holds the published procedure.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from agentclust import wording
 from agentclust.ictc import naming, sparing
 from agentclust.ictc.describing import caption, label
+from agentclust.ictc.likely import likeliest
 from agentclust.models.asking import Asker
 from agentclust.types import Choice, Refusal, Sample
 from agentclust.work import Work
@@ -21,6 +22,7 @@ from agentclust.work import Work
 __all__ = ["ask_again", "assign", "caption", "label", "name"]
 
 SURE = 0.5  # a label is assigned as a whole where one name has more than half of the mass
+Settled = tuple[int, float, list[tuple[int, float]]]  # cluster, confidence, likeliest clusters
 DOUBTFUL = 0.7  # confidence below which an assignment is worth another question
 
 
@@ -97,7 +99,9 @@ def assign(work: Work) -> None:
     rows = work.run.step_rows("assignments")
     for i, group in work.run.step_rows("groups").known.items():
         if i not in rows.known:
-            rows.append(assignment(i, group["cluster"], names, group["confidence"], "likeness"))
+            cluster, confidence = group["cluster"], group["confidence"]
+            likely = group.get("likely", ())
+            rows.append(assignment(i, cluster, names, confidence, "likeness", likely=likely))
     done = {i for i, row in rows.known.items() if row["cluster"] >= 0}
     todo = [s for s in work.samples if s.id not in done] if done else work.samples
     with (
@@ -108,10 +112,12 @@ def assign(work: Work) -> None:
         by_others = {i for i, _, guessed in sparing.labelled(work) if guessed}
         doubtful = []
         for sample in todo:
-            cluster, confidence = settled.get(labels.get(sample.id, ""), (-1, 0.0))
+            unsettled: Settled = (-1, 0.0, [])
+            cluster, confidence, likely = settled.get(labels.get(sample.id, ""), unsettled)
             # one that got its label by likeness is not worth a question of its own
             if confidence > SURE or (cluster >= 0 and sample.id in by_others):
-                rows.append(assignment(sample.id, cluster, names, confidence, "label"))
+                row = assignment(sample.id, cluster, names, confidence, "label", likely=likely)
+                rows.append(row)
                 advance()
             else:
                 doubtful.append(sample)
@@ -122,14 +128,16 @@ def assign(work: Work) -> None:
 
 def _settled_labels(
     work: Work, counts: Mapping[str, int], names: Sequence[str]
-) -> dict[str, tuple[int, float]]:
+) -> dict[str, Settled]:
     """Cluster and confidence of every label that belongs to one more than to none."""
-    settled = {text: (names.index(text), 1.0) for text in counts if text in names}
+    settled: dict[str, Settled] = {t: (names.index(t), 1.0, []) for t in counts if t in names}
     asked = [text for text in counts if text not in settled]
     for index, choice in naming.choose_labels(work, asked, names).items():
         best = choice.best
         if best is not None and best < len(names):
-            settled[asked[index]] = (best, choice.probabilities[best])
+            confidence = choice.probabilities[best]
+            likely = likeliest(best, confidence, enumerate(choice.probabilities[: len(names)]))
+            settled[asked[index]] = (best, confidence, likely)
     return settled
 
 
@@ -207,7 +215,7 @@ def _chosen(sample_id: str, choice: Choice | Refusal, names: Sequence[str]) -> d
     if none > naming.UNFIT * max(fits):
         return assignment(sample_id, -1, names, 0.0, "", "none of the names fits")
     best = max(range(len(fits)), key=fits.__getitem__)
-    return assignment(sample_id, best, names, fits[best], "caption")
+    return assignment(sample_id, best, names, fits[best], "caption", likely=enumerate(fits))
 
 
 def assignment(
@@ -217,8 +225,13 @@ def assignment(
     confidence: float,
     by: str,
     reason: str = "",
+    likely: Iterable[tuple[int, float]] = (),
 ) -> dict[str, Any]:
-    """A row of assignments.jsonl; cluster -1 is unassigned, with the reason."""
+    """A row of assignments.jsonl; cluster -1 is unassigned, with the reason.
+
+    Where the probabilities of other clusters are known, the row tells the `likeliest`.
+    """
+    told = likeliest(cluster, confidence, likely) if cluster >= 0 else []
     return {
         "id": sample_id,
         "cluster": cluster,
@@ -226,4 +239,5 @@ def assignment(
         "confidence": round(confidence, 4),
         "by": by,
         "reason": reason,
+        **({"likely": told} if told else {}),
     }

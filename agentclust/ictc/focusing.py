@@ -69,6 +69,10 @@ class Focus:
         length = np.sqrt((self.seen**2).sum(axis=1).mean())
         return normalized(np.hstack([self.seen, weight * length * told]))
 
+    def views(self) -> list[Vectors]:
+        """Both side by side with each of the `WEIGHTS`; the captions where all labels are equal."""
+        return [self.joined(w) for w in (WEIGHTS if self.told.any() else WEIGHTS[:1])]
+
 
 def exemplars(vectors: Vectors, n: int, seed: int) -> Labels:
     """Rows that stand for all: those nearest to the centres of k-means with n clusters.
@@ -126,12 +130,12 @@ def partition(
     taught: Labels,
     labels: Sequence[str],
     seed: int,
-    words: Vectors | None = None,
+    others: Sequence[Vectors] = (),
 ) -> tuple[Labels, NDArray[np.float64]]:
     """Clusters of the focused embeddings.
 
     Several clusterings differ in what they see, the predicted labels with more or less weight or
-    the weighted words, and in how the accumulated evidence is cut, by average linkage or by
+    other views, and in how the accumulated evidence is cut, by average linkage or by
     k-means, whose clusters are more equal in size. They vote (Dudoit and Fridlyand, Bioinformatics
     19, 2003, BagClust1): clusters are matched to those of the clustering that agrees best with the
     labels of the exemplars, and probabilities are averaged, each clustering weighted by that
@@ -145,14 +149,14 @@ def partition(
         taught: Indices of the exemplars, shape (m,).
         labels: Their raw labels, shape (m,).
         seed: Of k-means and of the rows clustered, where there are more than 2,000.
-        words: The captions by `by_words`, shape (n, e); None leaves that view out.
+        others: More views of the captions, unit rows of shape (n, any): other predictions of their
+            labels, or `by_words`.
 
     Returns:
-        The cluster of each caption, shape (n,), and the probability of it in 0..1, shape (n,).
+        The cluster of each caption, shape (n,), and the probability of each in 0..1, shape (n, k).
     """
     wanted = count(found, seed) if k == "auto" else k
-    views = [found.joined(w) for w in (WEIGHTS if found.told.any() else WEIGHTS[:1])]
-    views += [] if words is None else [words]
+    views = [*found.views(), *others]
     tried = list(_candidates(views, wanted, taught, seed))
     agreed = [max(0.0, float(adjusted_rand_score(labels, c.argmax(1)[taught]))) for c in tried]
     best = tried[int(np.argmax(agreed))]
@@ -165,7 +169,8 @@ def partition(
     clusters = likely.argmax(axis=1)
     for _ in range(TURNS):
         clusters = _discriminated(found.seen, clusters)
-    return _numbered(clusters), likely[np.arange(len(likely)), clusters]
+    kept, numbered = np.unique(clusters, return_inverse=True)
+    return np.asarray(numbered), likely[:, kept]
 
 
 def _candidates(

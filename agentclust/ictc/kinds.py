@@ -17,34 +17,32 @@ import numpy as np
 from sklearn.decomposition import PCA
 
 from agentclust.embedders import Vectors, normalized
-from agentclust.ictc import embedding
 from agentclust.types import State
 from agentclust.work import Work
 
 WIDTH = 32  # principal components that are kept: the others hold spelling more than kind
 
 
-def of_labels(work: Work, labels: Sequence[str]) -> Vectors:
-    """Vectors of labels that differ, shape (n, d): equal kinds lie near each other.
+def of_labels(work: Work, labels: Sequence[str]) -> Vectors | None:
+    """Vectors of labels that differ, shape (n, d): those of one kind lie near each other.
 
-    They are those of the embedder of texts where the model tells no hidden states, as models
-    behind an API do not, or refuses a label, or the setting ``kinds`` is false.
+    Returns:
+        Unit rows; None where the model tells no hidden states, as models behind an API do not, or
+        refuses a label, or the setting ``kinds`` is false.
     """
-    if work.run.config.kinds and work.llm.inward:
-        template = work.run.template("kind")
-        ordered = sorted(labels)
-        requests = [template.render(criterion=work.run.criterion, label=text) for text in ordered]
-        states: dict[str, Vectors] = {}
-        with work.paying("kind"), work.reporter.step("kind", len(ordered)) as advance:
-            for index, state in work.llm.states(requests):
-                if isinstance(state, State):
-                    states[ordered[index]] = state.vector
-                advance()
-        if len(states) == len(labels):
-            found = _reduced(np.stack([states[text] for text in ordered]))
-            places = {text: i for i, text in enumerate(ordered)}
-            return found[[places[text] for text in labels]]
-    return embedding.of_texts(work, labels)
+    if not (work.run.config.kinds and work.llm.inward):
+        return None
+    template = work.run.template("kind")
+    requests = [template.render(criterion=work.run.criterion, label=text) for text in labels]
+    states: dict[int, Vectors] = {}
+    with work.paying("kind"), work.reporter.step("kind", len(labels)) as advance:
+        for index, state in work.llm.states(requests):
+            if isinstance(state, State):
+                states[index] = state.vector
+            advance()
+    if len(states) < len(labels):
+        return None
+    return _reduced(np.stack([states[index] for index in range(len(labels))]))
 
 
 def _reduced(states: Vectors) -> Vectors:

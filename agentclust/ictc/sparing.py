@@ -19,6 +19,7 @@ from agentclust.config import RunConfig
 from agentclust.embedders import Vectors, default_embedder
 from agentclust.ictc import embedding, focusing, kinds, speaking
 from agentclust.ictc.focusing import Focus
+from agentclust.ictc.likely import likeliest
 from agentclust.types import Sample
 from agentclust.work import Work
 
@@ -111,7 +112,7 @@ def spread(work: Work) -> None:
         return
     found, _, labels = _focused(work)
     different = list(wording.count(labels))
-    vectors = kinds.of_labels(work, different)
+    vectors = embedding.of_texts(work, different)
     for sample, index in zip(samples, focusing.nearest(found, vectors), strict=True):
         if sample.id not in rows.known:
             text = different[index]
@@ -135,22 +136,34 @@ def groups(work: Work) -> list[str] | None:
     found, taught, labels = _focused(work)
     if found.explained < CHANCE and len(taught) == len(samples):
         return None
-    vectors = _vectors(work, samples)
-    words = embedding.by_criterion(work, samples, vectors) if work.run.config.focus else None
+    others = list(_other_views(work, taught, labels))
     with work.reporter.step("group", len(samples)) as advance:
         seed = work.run.config.seed
-        clusters, likely = focusing.partition(found, k, taught, labels, seed, words)
+        clusters, likely = focusing.partition(found, k, taught, labels, seed, others)
         for _ in samples:
             advance()
     if isinstance(k, int) and clusters.max() + 1 < k:
         return None
     rows = work.run.step_rows("groups")
-    for sample, cluster, p in zip(samples, clusters, likely, strict=True):
+    for sample, cluster, shares in zip(samples, clusters, likely, strict=True):
         if sample.id not in rows.known:
-            rows.append(
-                {"id": sample.id, "cluster": int(cluster), "confidence": round(float(p), 4)}
-            )
+            own = float(shares[cluster])
+            next_ones = likeliest(int(cluster), own, enumerate(shares.tolist()))
+            row = {"id": sample.id, "cluster": int(cluster), "confidence": round(own, 4)}
+            rows.append(row | {"likely": next_ones})
     return speaking.names_by_labels(work, samples, found.joined(1.0), clusters)
+
+
+def _other_views(work: Work, taught: Labels, labels: Sequence[str]) -> Iterator[Vectors]:
+    """What votes besides: labels as the model takes them, and the captions' weighed words."""
+    samples = _captioned(work)
+    vectors = _vectors(work, samples)
+    different = sorted(set(labels))
+    alike = kinds.of_labels(work, different)
+    if alike is not None:
+        yield from focusing.focus(vectors, taught, _each(labels, different, alike)).views()
+    if work.run.config.focus:
+        yield embedding.by_criterion(work, samples, vectors)
 
 
 def seem(work: Work) -> int:
@@ -181,7 +194,11 @@ def _focused(work: Work) -> tuple[Focus, Labels, list[str]]:
     taught = np.array([i for i, s in enumerate(samples) if s.id in known])
     labels = [known[samples[i].id] for i in taught]
     different = sorted(set(labels))
-    vectors = kinds.of_labels(work, different)
-    places = {text: i for i, text in enumerate(different)}
-    told = vectors[[places[text] for text in labels]]
+    told = _each(labels, different, embedding.of_texts(work, different))
     return focusing.focus(_vectors(work, samples), taught, told), taught, labels
+
+
+def _each(labels: Sequence[str], different: Sequence[str], vectors: Vectors) -> Vectors:
+    """The vector of each label, from those of the different ones."""
+    places = {text: i for i, text in enumerate(different)}
+    return vectors[[places[text] for text in labels]]

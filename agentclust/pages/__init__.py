@@ -7,14 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from agentclust import report
 from agentclust.edits import active, described
 from agentclust.files.journal import read_json, whole_rows
 from agentclust.files.known import Column, Places
-from agentclust.pages import mapping
-from agentclust.pages.plots import CURVES, Point, counted, curves, points
+from agentclust.pages import evaluations, mapping
+from agentclust.pages.plots import CURVES, NO_ORDER, Point, counted, curves, points
 from agentclust.report.evidence import evidence
 from agentclust.run.opening import is_open
 from agentclust.run.record import (
@@ -27,7 +25,7 @@ from agentclust.run.record import (
 )
 from agentclust.types import Clustering, Usage
 
-__all__ = ["CURVES", "Point", "as_text", "points", "show", "told", "write_report"]
+__all__ = ["CURVES", "NO_ORDER", "Point", "as_text", "points", "show", "told", "write_report"]
 
 STEPS = ("caption", "label", "name", "assign")
 MANY = 10_000  # samples of which no copy is to be left behind
@@ -45,6 +43,7 @@ def show(folder: Path) -> dict[str, Any]:
     clustering = read_clustering(folder) if done else None
     usage = sum(read_usage(folder).values(), Usage())
     sizes = clustering.sizes() if clustering else {}
+    compared = evaluations.kept(folder, clustering) if clustering else []
     status, reason = state["status"], state["reason"]
     if status == "running" and not is_open(folder):
         status, reason = "interrupted", "its process was ended"
@@ -69,7 +68,8 @@ def show(folder: Path) -> dict[str, Any]:
         "notes": state["notes"],
         "usage": {name: getattr(usage, name) for name in Usage.__slots__},
         "scores": read_json(folder / state["attempt"] / "scores.json") or {},
-        "evaluation": (read_json(folder / "evaluation.json") or {}).get("scores"),
+        "evaluation": compared[-1]["scores"] if compared else None,
+        "evaluations": {one["axis"] or "": one["scores"] for one in compared},
     }
 
 
@@ -149,6 +149,7 @@ def write_report(folder: Path) -> Path:
     assignments = read_rows(folder, "assignments", places)
     captions = read_rows(folder, "captions", places)
     usage = read_usage(folder)
+    compared = tuple(evaluations.agreement(one) for one in evaluations.kept(folder, clustering))
     view = report.View(
         clustering=clustering,
         captions=Column(captions, "caption"),
@@ -179,8 +180,8 @@ def write_report(folder: Path) -> Path:
         ),
         usage={step: usage.get(step, Usage()) for step in dict.fromkeys((*STEPS, *usage))},
         scores=read_json(folder / state["attempt"] / "scores.json") or {},
-        agreement=_agreement(folder),
-        **_pictured(folder, folder / state["attempt"], clustering),
+        agreements=compared,
+        **_pictured(folder, folder / state["attempt"], clustering, bool(compared)),
         created=state["created"],
         version=state["versions"].get("agentclust", ""),
     )
@@ -191,24 +192,13 @@ def write_report(folder: Path) -> Path:
     return file
 
 
-def _pictured(folder: Path, attempt: Path, clustering: Clustering) -> dict[str, Any]:
+def _pictured(
+    folder: Path, attempt: Path, clustering: Clustering, compared: bool
+) -> dict[str, Any]:
     """The plots of a report, its map, and what is central to the clusters."""
-    plots = {"curves": curves(folder), "counted": counted(attempt)}
+    plots = {"curves": curves(folder, attempt) if compared else (), "counted": counted(attempt)}
     placed = mapping.read(folder)
     if placed is None:
         return plots
     central = mapping.central(clustering, placed)
     return plots | {"map": mapping.shown(folder, placed), "central": central}
-
-
-def _agreement(folder: Path) -> report.Agreement | None:
-    found = read_json(folder / "evaluation.json")
-    if found is None:
-        return None
-    return report.Agreement(
-        scores=found["scores"],
-        classes=tuple(found["classes"]),
-        counts=np.array(found["counts"], dtype=np.int64),
-        matching={int(row): column for row, column in found["matching"].items()},
-        axis=found["axis"] or "",
-    )

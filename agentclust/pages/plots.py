@@ -12,6 +12,7 @@ from agentclust.errors import InputError
 from agentclust.files.journal import read_json
 
 CURVES = "curves.csv"
+NO_ORDER = "Which clusters come next for a sample is not known here, and so no top-5."
 TITLES = {"acc": "ACC", "nmi": "NMI", "ari": "ARI", "top5": "top-5"}
 
 
@@ -25,8 +26,8 @@ class Point:
         acc: As `metrics.external`, of these candidates alone.
         nmi: Likewise.
         ari: Likewise.
-        top5: Share whose class is matched to one of its five likeliest clusters; None where the
-            run does not know how likely clusters are.
+        top5: Share whose class is matched to one of its five likeliest clusters, as
+            `agentclust.service.curving.points` says; None where nothing tells them.
     """
 
     order: str
@@ -88,12 +89,17 @@ def points(folder: Path) -> list[Point]:
         raise InputError(file, f"is damaged ({error})", "evaluate again") from None
 
 
-def curves(folder: Path) -> tuple[report.Plot, ...]:
+def curves(folder: Path, attempt: Path) -> tuple[report.Plot, ...]:
     """Scores over the number of candidates, a plot for each order of them.
+
+    Args:
+        folder: The run.
+        attempt: The folder of the attempt that is its result.
 
     Raises:
         InputError: As `points`.
     """
+    likely = (read_json(attempt / "clusters.json") or {}).get("order", "")
     found: dict[str, list[Point]] = {}
     for point in points(folder):
         found.setdefault(point.order, []).append(point)
@@ -107,7 +113,9 @@ def curves(folder: Path) -> tuple[report.Plot, ...]:
         }
         words = "Each point scores so many samples by themselves."
         if not lines["top-5"]:
-            words += " How likely the other clusters are is not known here, and so no top-5."
+            words += f" {NO_ORDER}"
+        elif likely:
+            words += f" For top-5, which clusters come next is by the {likely}."
         plots.append(
             report.Plot(
                 title=f"Scores by the number of candidates, {_worded(order)}",

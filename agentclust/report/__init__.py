@@ -95,7 +95,6 @@ def write(view: View, target: Path) -> Path:
     clusters, unassigned = groups(view.clustering, view.central)
     everybody = (*clusters, unassigned)
     shown = [i for group in everybody for i in (*group.first, *group.central, *group.last)]
-    external = _external_scores(view.agreement)
     context = {
         "view": view,
         "clustering": view.clustering,
@@ -103,9 +102,11 @@ def write(view: View, target: Path) -> Path:
         "unassigned": unassigned,
         "member": _members(view, shown),
         "map": view.map and drawn(view.map, view.clustering, everybody, view.captions),
-        "matched": _matched(view.agreement),
-        "confusion": confusion(view.agreement, view.clustering.names) if view.agreement else None,
-        "scores": {"Without true labels": view.scores} | external,
+        "matched": _matched(view.agreements),
+        "compared": [
+            (found.axis, _external_scores(found), confusion(found, view.clustering.names))
+            for found in view.agreements
+        ],
         "total": sum(view.usage.values(), Usage()),
         "reasons": _count_reasons(view),
     }
@@ -155,23 +156,20 @@ def _members(view: View, shown: Sequence[int]) -> Callable[[int], Member]:
     return member
 
 
-def _external_scores(agreement: Agreement | None) -> dict[str, dict[str, float]]:
-    if agreement is None:
-        return {}
+def _external_scores(agreement: Agreement) -> dict[str, float]:
     wanted = ("acc", "nmi", "ari", "purity", "ece", "n")
-    known = {name: agreement.scores[name] for name in wanted if name in agreement.scores}
-    return {"Against true labels": known}
+    return {name: agreement.scores[name] for name in wanted if name in agreement.scores}
 
 
-def _matched(agreement: Agreement | None) -> dict[int, tuple[str, float]]:
-    """The true class matched to each cluster and its share of the cluster's labelled members."""
-    if agreement is None:
-        return {}
-    sizes = agreement.counts.sum(axis=0)
-    return {
-        column: (agreement.classes[row], agreement.counts[row, column] / max(sizes[column], 1))
-        for row, column in agreement.matching.items()
-    }
+def _matched(agreements: Iterable[Agreement]) -> dict[int, list[tuple[str, float]]]:
+    """The true classes matched to each cluster, with their share of its labelled members."""
+    matched: dict[int, list[tuple[str, float]]] = {}
+    for found in agreements:
+        sizes = found.counts.sum(axis=0)
+        for row, column in found.matching.items():
+            share = found.counts[row, column] / max(sizes[column], 1)
+            matched.setdefault(column, []).append((found.classes[row], share))
+    return matched
 
 
 def _count_reasons(view: View) -> list[tuple[str, int]]:

@@ -113,7 +113,7 @@ class View:
         prompts: The templates that were used.
         usage: What each step cost, by step, in the order of the steps.
         scores: Internal scores by name (`metrics.internal`).
-        agreement: Agreement with true labels; None where they are not known.
+        agreements: Agreement with true labels, one an axis; none where they are not known.
         curves: Plots of scores over the number of candidates.
         counted: The plot of the numbers of clusters that were tried; None where there is none.
         map: Samples in two dimensions; None where nothing was embedded.
@@ -139,7 +139,7 @@ class View:
     prompts: tuple[Prompt, ...] = ()
     usage: Mapping[str, Usage] = field(default_factory=dict)
     scores: Mapping[str, float] = field(default_factory=dict)
-    agreement: Agreement | None = None
+    agreements: tuple[Agreement, ...] = ()
     curves: tuple[Plot, ...] = ()
     counted: Plot | None = None
     map: Map | None = None

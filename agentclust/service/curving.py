@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agentclust import metrics
-from agentclust.embedded import LIKELIEST
 from agentclust.files.journal import write_whole
+from agentclust.ictc.likely import LIKELIEST
 from agentclust.pages import CURVES, Point
 from agentclust.run.record import read_rows
 from agentclust.types import Clustering
@@ -31,16 +31,22 @@ def points(
     candidates: NDArray[np.int64],
     truth: Sequence[str],
     labels: NDArray[np.int64],
-    likely: NDArray[np.int64] | None,
+    likely: NDArray[np.integer] | None,
 ) -> Iterator[Point]:
     """The scores of the first 50, 100, … 1000 candidates, and of all.
+
+    Top-5 is the share of the candidates whose true class is matched to one of their five likeliest
+    clusters: their own, and the four that come next by what the run knows. Classes are matched to
+    clusters one to one, as for the ACC of the same candidates. A sample of which only its own
+    cluster is known counts by that alone, so that top-5 is at least ACC.
 
     Args:
         order: What they are ordered by.
         candidates: Their indices, the first first, shape (m,).
         truth: The true class of each sample, shape (n,).
         labels: The cluster of each sample, shape (n,).
-        likely: The likeliest clusters of each sample, -1 for none, shape (n, 5).
+        likely: The likeliest clusters of each sample, -1 for none, shape (n, 5); None where no
+            order of them is known.
     """
     known = len(candidates)
     for n in sorted({*range(STEP, min(MOST, known) + 1, STEP), known} - {0}):
@@ -55,14 +61,20 @@ def points(
         yield Point(order, n, found.acc, found.nmi, found.ari, top5)
 
 
-def likeliest(folder: Path, clustering: Clustering) -> NDArray[np.int64] | None:
-    """The five likeliest clusters of each sample, -1 where there are fewer, shape (n, 5).
+def likeliest(folder: Path, clustering: Clustering) -> NDArray[np.integer] | None:
+    """The five likeliest clusters of each sample, its own first, -1 for none, shape (n, 5).
+
+    What comes next is by the clusterer's probabilities, or the cosines with the means of its
+    clusters; by the votes of the clusterings where groups were found by likeness; by the language
+    model's probabilities of the names where it chose; by the nearest neighbours where they did.
 
     Returns:
-        None where the run does not tell them, or a person has changed the groups since.
+        None where no row tells what comes next (free answers, as in mode=paper; an endpoint that
+        gives no probabilities), or a person has changed the groups since.
     """
     rows: Mapping[str, Mapping[str, object]] = read_rows(folder, "assignments")
-    found = np.full((len(clustering), LIKELIEST), -1)
+    found = np.full((len(clustering), LIKELIEST), -1, dtype=np.int32)
+    found[:, 0] = clustering.labels_
     told = False
     for index, sample in enumerate(clustering.ids):
         row = rows.get(sample)

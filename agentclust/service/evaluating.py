@@ -10,14 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agentclust import metrics
-from agentclust.datasets.labels import read_labels
+from agentclust.datasets.labels import axis_of, read_labels
 from agentclust.errors import InputError
 from agentclust.files.blocks import blocks
-from agentclust.files.journal import read_json, write_json
 from agentclust.ictc import embedding
 from agentclust.metrics.agreement import details
 from agentclust.metrics.probes import probes
-from agentclust.pages import Point, write_report
+from agentclust.pages import Point, evaluations, write_report
 from agentclust.plugins import unknown
 from agentclust.progress import Reporter
 from agentclust.run.record import read_clustering, read_samples
@@ -36,10 +35,13 @@ def evaluate(
 ) -> metrics.External:
     """Compare a finished run with true labels, and show the comparison in its report.
 
+    The report shows one comparison an axis, the latest of each; those of a result that was changed
+    since are forgotten.
+
     Args:
         folder: The run.
         labels: The file of true labels.
-        axis: Its column.
+        axis: Its column; may be left out where there is only one.
         curves: Whether to add the scores over the number of candidates, the surest samples first
             (curves.csv); those of a comparison before are forgotten.
         around: A sample whose nearest neighbours are candidates, too.
@@ -50,11 +52,13 @@ def evaluate(
         RunError: Another process works on the run, and neighbours are asked for.
     """
     clustering = read_clustering(folder)
+    axis = axis_of(labels, axis)
     truth = read_labels(labels, clustering.ids, axis, clustering.files)
     found = _compared(clustering, truth)
     drawn = _curves(folder, clustering, truth, around) if curves or around is not None else []
-    write_json(
-        folder / "evaluation.json",
+    evaluations.keep(
+        folder,
+        clustering,
         {
             "labels": labels.name,
             "axis": axis,
@@ -144,7 +148,7 @@ def evaluation(folder: Path) -> dict[str, Any]:
     """What the last comparison of a run with true labels found: its scores, and the details.
 
     Raises:
-        InputError: The file of it cannot be read.
+        InputError: The file of it cannot be read, or the run has no result.
     """
-    known = read_json(folder / "evaluation.json") or {}
-    return {**known.get("scores", {}), **known.get("details", {})}
+    known = evaluations.kept(folder, read_clustering(folder))
+    return {**known[-1]["scores"], **known[-1].get("details", {})} if known else {}

