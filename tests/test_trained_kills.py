@@ -22,6 +22,7 @@ main()
 EPOCHS = 400
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)  # on a machine that is busy otherwise
 def test_a_killed_training_goes_on_and_ends_as_if_left_in_peace(tmp_path):
     photos = pictures(tmp_path / "photos", "rgb" * 8)
