@@ -57,6 +57,13 @@ def test_the_script_is_installed_and_runs_by_itself(folder):
     )
 
 
+def test_the_package_runs_as_the_script_does(folder):
+    words = (sys.executable, "-m", "agentclust", "--version")
+    ran = subprocess.run(words, cwd=folder, capture_output=True, text=True)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert re.fullmatch(r"agentclust, version \d+\.\d+\.\d+\n", ran.stdout)
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize("flag", ["-h", "--help"])
 def test_every_command_has_help(tmp_path, command, flag):
