@@ -104,7 +104,7 @@ class RunConfig(_Settings):
         True, description="weigh the words of captions by how near the criterion is"
     )
     kinds: bool = Field(
-        True, description="let the kinds that the model takes labels for vote, where it tells"
+        True, description="compare labels by the kind the model has in mind, where it tells"
     )
     max_rounds: int = Field(4, ge=0, description="agent: attempts to mend the result")
     prompts: AbsolutePath | None = Field(None, description="folder whose templates replace ours")

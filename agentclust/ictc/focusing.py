@@ -16,7 +16,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,10 +67,6 @@ class Focus:
             return told
         length = np.sqrt((self.seen**2).sum(axis=1).mean())
         return normalized(np.hstack([self.seen, weight * length * told]))
-
-    def views(self) -> list[Vectors]:
-        """Both side by side with each of the `WEIGHTS`; the captions where all labels are equal."""
-        return [self.joined(w) for w in (WEIGHTS if self.told.any() else WEIGHTS[:1])]
 
 
 def exemplars(vectors: Vectors, n: int, seed: int) -> Labels:
@@ -126,16 +121,16 @@ def count(found: Focus, seed: int) -> int:
 
 def partition(
     found: Focus,
-    k: int | Literal["auto"],
+    k: int,
     taught: Labels,
     labels: Sequence[str],
     seed: int,
-    others: Sequence[Vectors] = (),
+    words: Vectors | None = None,
 ) -> tuple[Labels, NDArray[np.float64]]:
     """Clusters of the focused embeddings.
 
     Several clusterings differ in what they see, the predicted labels with more or less weight or
-    other views, and in how the accumulated evidence is cut, by average linkage or by
+    the weighted words, and in how the accumulated evidence is cut, by average linkage or by
     k-means, whose clusters are more equal in size. They vote (Dudoit and Fridlyand, Bioinformatics
     19, 2003, BagClust1): clusters are matched to those of the clustering that agrees best with the
     labels of the exemplars, and probabilities are averaged, each clustering weighted by that
@@ -145,19 +140,18 @@ def partition(
 
     Args:
         found: The focused embeddings of n captions.
-        k: How many clusters; "auto" takes `count`.
+        k: How many clusters.
         taught: Indices of the exemplars, shape (m,).
         labels: Their raw labels, shape (m,).
         seed: Of k-means and of the rows clustered, where there are more than 2,000.
-        others: More views of the captions, unit rows of shape (n, any): other predictions of their
-            labels, or `by_words`.
+        words: The captions by `by_words`, shape (n, e); None leaves that view out.
 
     Returns:
         The cluster of each caption, shape (n,), and the probability of each in 0..1, shape (n, k).
     """
-    wanted = count(found, seed) if k == "auto" else k
-    views = [*found.views(), *others]
-    tried = list(_candidates(views, wanted, taught, seed))
+    views = [found.joined(w) for w in (WEIGHTS if found.told.any() else WEIGHTS[:1])]
+    views += [] if words is None else [words]
+    tried = list(_candidates(views, k, taught, seed))
     agreed = [max(0.0, float(adjusted_rand_score(labels, c.argmax(1)[taught]))) for c in tried]
     best = tried[int(np.argmax(agreed))]
     weights = np.array(agreed) ** TRUST + 1e-12

@@ -136,10 +136,13 @@ def groups(work: Work) -> list[str] | None:
     found, taught, labels = _focused(work)
     if found.explained < CHANCE and len(taught) == len(samples):
         return None
-    others = list(_other_views(work, taught, labels))
+    vectors, seed = _vectors(work, samples), work.run.config.seed
+    words = embedding.by_criterion(work, samples, vectors) if work.run.config.focus else None
+    by_kind = _focused_by_kind(work, taught, labels) or found
+    # kinds lie in clumps: they tell what belongs together, not how finely the criterion divides
+    wanted = k if isinstance(k, int) else focusing.count(found, seed)
     with work.reporter.step("group", len(samples)) as advance:
-        seed = work.run.config.seed
-        clusters, likely = focusing.partition(found, k, taught, labels, seed, others)
+        clusters, likely = focusing.partition(by_kind, wanted, taught, labels, seed, words)
         for _ in samples:
             advance()
     if isinstance(k, int) and clusters.max() + 1 < k:
@@ -152,18 +155,6 @@ def groups(work: Work) -> list[str] | None:
             row = {"id": sample.id, "cluster": int(cluster), "confidence": round(own, 4)}
             rows.append(row | {"likely": next_ones})
     return speaking.names_by_labels(work, samples, found.joined(1.0), clusters)
-
-
-def _other_views(work: Work, taught: Labels, labels: Sequence[str]) -> Iterator[Vectors]:
-    """What votes besides: labels as the model takes them, and the captions' weighed words."""
-    samples = _captioned(work)
-    vectors = _vectors(work, samples)
-    different = sorted(set(labels))
-    alike = kinds.of_labels(work, different)
-    if alike is not None:
-        yield from focusing.focus(vectors, taught, _each(labels, different, alike)).views()
-    if work.run.config.focus:
-        yield embedding.by_criterion(work, samples, vectors)
 
 
 def seem(work: Work) -> int:
@@ -196,6 +187,16 @@ def _focused(work: Work) -> tuple[Focus, Labels, list[str]]:
     different = sorted(set(labels))
     told = _each(labels, different, embedding.of_texts(work, different))
     return focusing.focus(_vectors(work, samples), taught, told), taught, labels
+
+
+def _focused_by_kind(work: Work, taught: Labels, labels: Sequence[str]) -> Focus | None:
+    """The same with the labels as the model takes them, where it tells that."""
+    different = sorted(set(labels))
+    vectors = kinds.of_labels(work, different)
+    if vectors is None:
+        return None
+    samples = _captioned(work)
+    return focusing.focus(_vectors(work, samples), taught, _each(labels, different, vectors))
 
 
 def _each(labels: Sequence[str], different: Sequence[str], vectors: Vectors) -> Vectors:
