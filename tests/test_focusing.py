@@ -82,8 +82,9 @@ def test_one_label_for_all_tells_nothing_and_breaks_nothing(embed):
 def test_how_many_groups_there_seem_to_be(embed):
     captions, truth = scenes(400)
     found, taught, labels = taught_on(embed, captions, truth, 96)
-    assert focusing.count(found, 0) == len(PLACES)
-    assert focusing.partition(found, "auto", taught, labels, 0)[0].max() + 1 == len(PLACES)
+    wanted = focusing.count(found, 0)
+    assert wanted == len(PLACES)
+    assert focusing.partition(found, wanted, taught, labels, 0)[0].max() + 1 == len(PLACES)
 
 
 def test_equal_captions_give_as_many_exemplars_as_differ(embed):

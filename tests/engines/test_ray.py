@@ -22,10 +22,14 @@ pytest.importorskip("ray", reason="the extra ray is not installed")
 from ray._raylet import GcsClient
 
 from agentclust import service
-from agentclust.config import make_config
+from agentclust.config import ModelConfig, make_config
+from agentclust.engines.remote import Machines
 from agentclust.errors import BudgetSpent, InputError, ModelError
+from agentclust.models import load_model
+from agentclust.models.asking import Asker
 from agentclust.progress import Reporter
 from agentclust.service import Place
+from agentclust.types import Request
 from tests.endpoint import as_fake
 from tests.engines import machines
 from tests.engines.machines import begun, ended, environment, lines, wait_for_lines
@@ -142,6 +146,22 @@ def test_models_in_process_share_what_there_is(cluster, tmp_path):
     here = run(config, tmp_path / "here")
     there = run(config, tmp_path / "there", Place("ray", cluster.address))
     same(here.run, there.run)
+
+
+@pytest.mark.slow
+def test_workers_tell_the_same_hidden_states(cluster, tmp_path):
+    tiny_gguf = pytest.importorskip("tests.models.tiny_gguf", reason="the package gguf is missing")
+    pytest.importorskip("llama_cpp", reason="the extra llama-cpp is not installed")
+    model = ModelConfig(model=f"llama-cpp:{tiny_gguf.llama(tmp_path / 'tiny.gguf')}", n_threads=1)
+    requests = [Request("You name kinds.", f"A {word} is a kind of:") for word in "abcdefgh"]
+    here = Asker(load_model(model), model)
+    with Machines.opened(Place("ray", cluster.address), Reporter(quiet=True)) as engine:
+        there = Asker(engine.chat(model), model)
+        assert here.inward
+        assert there.inward
+        told = [{i: s.data for i, s in asker.states(requests)} for asker in (here, there)]
+    assert told[0] == told[1]
+    assert len(set(told[0].values())) == len(requests)
 
 
 @pytest.mark.slow
