@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from langchain_core.callbacks import CallbackManagerForLLMRun
 from langchain_core.language_models import LanguageModelInput
-from langchain_core.messages import AIMessage, BaseMessage, SystemMessage, ToolCall
+from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.messages.ai import UsageMetadata
 from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_core.runnables import RunnableConfig
@@ -26,14 +26,14 @@ from numpy.typing import NDArray
 from pydantic import PrivateAttr
 
 from agentclust.config import ModelConfig
-from agentclust.errors import AgentclustError, RequestRefused
+from agentclust.errors import AgentclustError
 from agentclust.models.hf.chat_format import chat_format
 from agentclust.models.hf.checkpoint import load
 from agentclust.models.hf.decoding import Admitted, Sampling, StopTexts
 from agentclust.models.hf.network import Batch, Logits, Network
-from agentclust.models.hf.tool_calls import Spelling
+from agentclust.models.hf.tool_calls import Spelling, telling, whole_call
 from agentclust.models.options import distribution
-from agentclust.models.tool_calls import Tool, ToolCaller, admitted, call_in, told
+from agentclust.models.tool_calls import Tool, ToolCaller, admitted, told
 from agentclust.networks.checkpoints import quiet
 from agentclust.networks.failing import out_of_memory
 from agentclust.types import Choice, State, Usage
@@ -170,7 +170,7 @@ class Transformers(ToolCaller):
         answers: list[AIMessage] = []
         if wanted.tools:
             text = told(wanted.tools, must=wanted.must)
-            prompts = [_telling(prompt, text) for prompt in prompts]
+            prompts = [telling(prompt, text) for prompt in prompts]
         with self._running():
             for batch in network.batches(prompts, 1, wanted.max_tokens):
                 of_batch = prompts[len(answers) : len(answers) + len(batch.lengths)]
@@ -219,7 +219,7 @@ class Transformers(ToolCaller):
         call = None
         if wanted.tools:
             # a tokenizer may decode spaces and quotes into nicer ones
-            call = _call(self._spelling().text(tokens[:end]), ended, end, number)
+            call = whole_call(self._spelling().text(tokens[:end]), ended, end, number)
         whole = "" if call else tokenizer.decode(tokens[:end], skip_special_tokens=True)
         stop = wanted.stop
         text = min((whole.split(s, 1)[0] for s in stop if s in whole), key=len, default=whole)
@@ -268,23 +268,6 @@ def _choose(logits: Logits, batch: Batch, sequences: Sequence[Sequence[int]]) ->
         for length, cached in zip(batch.lengths, batch.cached, strict=True)
     ]
     return [Choice(p, usage) for p, usage in zip(distributions, usages, strict=True)]
-
-
-def _call(text: str, ended: bool, tokens: int, number: int) -> ToolCall | None:
-    if text.startswith("{") and not ended:
-        why = f"a tool call is longer than {tokens} tokens"
-        raise RequestRefused("answer", why, "raise max_tokens or n_ctx")
-    try:
-        return call_in(text, number)
-    except ValueError:  # llguidance ends an answer where its grammar takes too much work
-        raise RequestRefused("answer", "a tool call broke off", "use simpler tools") from None
-
-
-def _telling(prompt: list[BaseMessage], text: str) -> list[BaseMessage]:
-    """The prompt with a text at the end of its system text."""
-    if prompt and prompt[0].type == "system":
-        return [SystemMessage(f"{prompt[0].text}\n\n{text}"), *prompt[1:]]
-    return [SystemMessage(text), *prompt]
 
 
 def _seed(seed: int, prompt: Sequence[BaseMessage]) -> int:

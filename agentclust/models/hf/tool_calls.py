@@ -9,11 +9,12 @@ import json
 from collections.abc import Collection, Sequence
 from typing import Any
 
+from langchain_core.messages import BaseMessage, SystemMessage, ToolCall
 from llguidance import LLMatcher, LLTokenizer
 from llguidance.hf import from_tokenizer
 
-from agentclust.errors import InputError
-from agentclust.models.tool_calls import Tool, call_schema, without_grammar
+from agentclust.errors import InputError, RequestRefused
+from agentclust.models.tool_calls import Tool, call_in, call_schema, without_grammar
 
 # lenient: what no grammar can hold, such as uniqueItems, is not part of it
 FORM = {
@@ -70,3 +71,25 @@ class Spelling:
         if matcher.is_error():
             raise without_grammar(tools, matcher.get_error().partition("\n")[0])
         return matcher
+
+
+def whole_call(text: str, ended: bool, tokens: int, number: int) -> ToolCall | None:
+    """The tool call that an answer is, None where it is plain words.
+
+    Raises:
+        RequestRefused: It broke off.
+    """
+    if text.startswith("{") and not ended:
+        why = f"a tool call is longer than {tokens} tokens"
+        raise RequestRefused("answer", why, "raise max_tokens or n_ctx")
+    try:
+        return call_in(text, number)
+    except ValueError:  # llguidance ends an answer where its grammar takes too much work
+        raise RequestRefused("answer", "a tool call broke off", "use simpler tools") from None
+
+
+def telling(prompt: list[BaseMessage], text: str) -> list[BaseMessage]:
+    """The prompt with a text at the end of its system text."""
+    if prompt and prompt[0].type == "system":
+        return [SystemMessage(f"{prompt[0].text}\n\n{text}"), *prompt[1:]]
+    return [SystemMessage(text), *prompt]
