@@ -108,3 +108,12 @@ def test_captions_without_a_shared_word_stay_as_they_are(embed):
     captions = ["dog", "cat", "house"]
     focused = focusing.by_words(captions, embed(captions), embed(["animal"])[0], embed)
     assert focused.shape == (3, 384)
+
+
+def test_votes_are_made_surer_in_their_order():
+    likely = np.random.default_rng(0).dirichlet(np.ones(5), 50)
+    surer = focusing.surer(likely)
+    assert surer.sum(axis=1) == pytest.approx(1)
+    assert np.array_equal(surer.argsort(axis=1), likely.argsort(axis=1))
+    assert (surer.max(axis=1) > likely.max(axis=1)).all()
+    assert np.array_equal(focusing.surer(np.eye(3)), np.eye(3))

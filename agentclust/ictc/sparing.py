@@ -138,11 +138,12 @@ def groups(work: Work) -> list[str] | None:
         return None
     vectors, seed = _vectors(work, samples), work.run.config.seed
     words = embedding.by_criterion(work, samples, vectors) if work.run.config.focus else None
-    by_kind = _focused_by_kind(work, taught, labels) or found
+    by_kind = _focused_by_kind(work, taught, labels)
     # kinds lie in clumps: they tell what belongs together, not how finely the criterion divides
     wanted = k if isinstance(k, int) else focusing.count(found, seed)
     with work.reporter.step("group", len(samples)) as advance:
-        clusters, likely = focusing.partition(by_kind, wanted, taught, labels, seed, words)
+        clusters, likely = focusing.partition(by_kind or found, wanted, taught, labels, seed, words)
+        likely = focusing.surer(likely) if by_kind else likely
         for _ in samples:
             advance()
     if isinstance(k, int) and clusters.max() + 1 < k:
