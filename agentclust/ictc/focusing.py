@@ -169,7 +169,7 @@ def partition(
 
 
 def surer(likely: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Probabilities of votes over kinds of labels, which are too modest, calibrated: shape (n, k)."""
+    """Probabilities of votes over kinds of labels, shape (n, k), calibrated, as they are modest."""
     shares = likely**SURER
     return np.asarray(shares / shares.sum(axis=1, keepdims=True))
 
