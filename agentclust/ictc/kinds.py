@@ -42,10 +42,10 @@ def of_labels(work: Work, labels: Sequence[str]) -> Vectors | None:
             advance()
     if len(states) < len(labels):
         return None
-    return _reduced(np.stack([states[index] for index in range(len(labels))]))
+    return reduced(np.stack([states[index] for index in range(len(labels))]))
 
 
-def _reduced(states: Vectors) -> Vectors:
+def reduced(states: Vectors) -> Vectors:
     """Unit rows of the principal components, shape (n, at most `WIDTH`)."""
     width = min(WIDTH, *states.shape)
     return normalized(PCA(width, svd_solver="full").fit_transform(normalized(states)))
