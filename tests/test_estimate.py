@@ -10,6 +10,8 @@ from agentclust.service.estimate import estimate
 from agentclust.types import Sample
 from tests.pictures import draw
 from tests.steps import captioned, labelled, opened
+from tests.test_paper import STEPS as PUBLISHED
+from tests.test_paper import Paper
 
 FABRICS = ("silk", "linen", "denim", "canvas", "velvet", "tweed", "satin", "felt", "lace", "tulle",
            "flannel", "corduroy", "chiffon", "muslin", "gauze")  # fmt: skip
@@ -40,6 +42,18 @@ def test_exemplars_cost_as_much_as_they_are_said_to(tmp_path):
         made = sum(usage.calls for usage in work.run.usage().values())
     assert made < 20
     assert 1 / 2 < said.calls / made < 2
+
+
+def test_the_published_procedure_costs_what_its_own_prompts_do(tmp_path):
+    said = estimate(config(mode="paper"), WORN, sees=False)
+    how = {"criterion": "kind of fabric", "n_clusters": 5, "mode": "paper", "paper_min_count": 0}
+    with opened(tmp_path, WORN, Paper(categories=FABRICS[:5]), **how) as work:
+        for step in PUBLISHED:
+            step(work)
+        usages = work.run.usage().values()
+    assert 1 / 1.2 < said.calls / sum(u.calls for u in usages) < 1.2
+    words = sum(u.prompt_tokens for u in usages)  # the fake model counts words, 1.3 tokens each
+    assert 1 / 1.5 < said.read / (1.3 * words) < 1.5
 
 
 def test_given_raw_labels_cost_no_call_of_the_label_step():

@@ -70,7 +70,10 @@ def estimate(config: RunConfig, samples: Sequence[Sample], sees: bool) -> Estima
     length = sum(map(len, captions)) / len(captions) if captions else CAPTION_TOKENS * CHARACTERS
     text = "x" * int(length)
     about: dict[str, Any] = {"criterion": config.criterion}
-    label = prompts.load("label", config.prompts).render(caption=text, **about)
+    paper = config.mode == "paper"
+    label = prompts.load("paper-label" if paper else "label", config.prompts).render(
+        caption=text, **about
+    )
     k = config.n_clusters if isinstance(config.n_clusters, int) else 10
     known: dict[str, Any] = {"names": ["x" * 8] * k, **about}
     template = prompts.load("assign", config.prompts)
@@ -81,8 +84,10 @@ def estimate(config: RunConfig, samples: Sequence[Sample], sees: bool) -> Estima
     )
     doubtful = int(DOUBTFUL * len(samples))
     by_meaning = [(SETS * different, _tokens(by_label)), (doubtful, _tokens(by_caption))]
-    by_sample = [(len(samples), _tokens(by_caption))]  # the published procedure
-    assigned = by_sample if config.mode == "paper" else by_meaning
+    assigned = by_meaning
+    if paper:
+        template = prompts.load("paper-assign", config.prompts)
+        assigned = [(len(samples), _tokens(template.render(caption=text, **known)))]
     steps = [
         (asked, _tokens(label), LABEL_TOKENS),
         (SETS, _tokens(names), LABEL_TOKENS * k),
