@@ -46,6 +46,8 @@ def of_labels(work: Work, labels: Sequence[str]) -> Vectors | None:
 
 
 def reduced(states: Vectors) -> Vectors:
-    """Unit rows of the principal components, shape (n, at most `WIDTH`)."""
+    """Unit rows of principal components, shape (n, at most `WIDTH`); zero where all are equal."""
+    if not np.ptp(states, axis=0).any():
+        return np.zeros((len(states), 1), dtype=np.float32)
     width = min(WIDTH, *states.shape)
     return normalized(PCA(width, svd_solver="full").fit_transform(normalized(states)))
