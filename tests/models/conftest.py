@@ -10,5 +10,5 @@ def gguf(tmp_path_factory):
     named = os.environ.get("AGENTCLUST_TEST_GGUF")
     if named:
         return Path(named)
-    tiny = pytest.importorskip("tiny_gguf", reason="the package gguf is missing")
+    tiny = pytest.importorskip("tests.models.tiny_gguf", reason="the package gguf is missing")
     return tiny.llama(tmp_path_factory.mktemp("gguf") / "tiny.gguf")

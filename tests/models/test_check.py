@@ -1,10 +1,10 @@
 import pytest
-from stub_endpoint import Stub, completion, failure, images_of, oblige
 
 from agentclust.config import ModelConfig
 from agentclust.errors import InputError, ModelError
 from agentclust.models.catalogue import path_of
 from agentclust.models.check import check
+from tests.models.stub_endpoint import Stub, completion, failure, images_of, oblige
 
 HERE = path_of("smollm2-135m")  # before the tests have a home of their own
 

@@ -15,7 +15,6 @@ from langchain_core.messages import HumanMessage, SystemMessage
 from langchain_core.utils.function_calling import convert_to_openai_tool
 from PIL import Image
 from pydantic import BaseModel, Field
-from stub_endpoint import Stub, completion, failure, oblige, text_of
 
 from agentclust.config import ModelConfig
 from agentclust.errors import AgentclustError, ModelError
@@ -23,6 +22,7 @@ from agentclust.models import load_model
 from agentclust.models.answering import InProcess
 from agentclust.models.asking import Asker
 from agentclust.types import Call, Choice, Refusal, Reply, Request
+from tests.models.stub_endpoint import Stub, completion, failure, oblige, text_of
 
 SYSTEM = "You sort pictures. Answer with one word."
 USERS = [
@@ -146,7 +146,7 @@ def llama_cpp(request, folder):
 
 def llama_cpp_image(request, folder):
     pytest.importorskip("llama_cpp", reason="the extra llama-cpp is missing")
-    tiny = pytest.importorskip("tiny_gguf")
+    tiny = pytest.importorskip("tests.models.tiny_gguf")
     config = ModelConfig(
         model=f"llama-cpp:{tiny.llama(folder / 'tiny.gguf')}",
         mmproj=tiny.projector(folder / "mmproj.gguf"),
@@ -169,7 +169,7 @@ def tiny_checkpoints():
     pytest.importorskip("transformers", reason="the extra transformers is missing")
     torch = pytest.importorskip("torch", reason="the extra transformers is missing")
     torch.set_num_threads(1)  # threads that wait for each other take seconds on a busy machine
-    return importlib.import_module("tiny")
+    return importlib.import_module("tests.models.tiny")
 
 
 BACKENDS = [

@@ -1,11 +1,11 @@
 import random
 
 import pytest
-from hub_stub import COMMIT, HubStub
 
 from agentclust.errors import ModelError
 from agentclust.files import downloads
 from agentclust.models import hub
+from tests.models.hub_stub import COMMIT, HubStub
 
 CONTENT = random.Random(0).randbytes(3_000_000)
 

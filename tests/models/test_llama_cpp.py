@@ -23,7 +23,7 @@ from agentclust.models.llama_cpp import LlamaCpp
 from agentclust.models.tool_calls import MAX_TEXT
 from agentclust.types import Refusal, Reply, Request
 
-tiny_gguf = pytest.importorskip("tiny_gguf", reason="the package gguf is missing")
+tiny_gguf = pytest.importorskip("tests.models.tiny_gguf", reason="the package gguf is missing")
 GGUFReader = pytest.importorskip("gguf").GGUFReader
 
 SHORT, LONG = "You sort pictures.", "You sort pictures by what they show, in one word. " * 3

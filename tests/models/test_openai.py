@@ -10,7 +10,6 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
 from PIL import Image
-from stub_endpoint import Answer, Stub, completion, failure, images_of, oblige, options_of, text_of
 
 from agentclust.cache import Answers
 from agentclust.config import ModelConfig
@@ -21,6 +20,16 @@ from agentclust.models.faults import mapped
 from agentclust.models.logprobs import distribution
 from agentclust.models.schema import choose_by_schema
 from agentclust.types import Choice, Refusal, Reply, Request, Usage
+from tests.models.stub_endpoint import (
+    Answer,
+    Stub,
+    completion,
+    failure,
+    images_of,
+    oblige,
+    options_of,
+    text_of,
+)
 
 OPTIONS = ["red", "green", "blue"]
 HTML = Answer(b"<html>Not here</html>", content_type="text/html")

@@ -14,13 +14,13 @@ from zipfile import ZipFile
 
 import pytest
 from filelock import FileLock
-from hub_stub import COMMIT, HubStub
 
 from agentclust.errors import InputError, ModelError
 from agentclust.files.transfer import lines
 from agentclust.models import wheels
 from agentclust.models.catalogue import Entry, Part
 from agentclust.models.pull import fetch, pull
+from tests.models.hub_stub import COMMIT, HubStub
 
 PARTS = [random.Random(seed).randbytes(600_000) for seed in range(2)]
 CONTENT = b"".join(PARTS)

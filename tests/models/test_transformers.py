@@ -23,7 +23,6 @@ from langchain_core.messages import (
 from langchain_core.utils.function_calling import convert_to_openai_tool
 from PIL import Image
 from pydantic import BaseModel, Field
-from tiny import CHAT, make_llama, make_llava, make_mistral
 from transformers import (
     AutoModelForCausalLM,
     AutoProcessor,
@@ -45,6 +44,7 @@ from agentclust.models.hf.decoding import Sampling
 from agentclust.models.tool_calls import MAX_NUMBER, MAX_TEXT, told
 from agentclust.networks.failing import out_of_memory
 from agentclust.types import Refusal, Reply, Request
+from tests.models.tiny import CHAT, make_llama, make_llava, make_mistral
 
 SYSTEM = "You sort pictures by their mood. Answer with one word, and write nothing else, please."
 USERS = [
