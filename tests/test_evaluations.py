@@ -13,7 +13,7 @@ from agentclust.progress import Reporter
 from tests import outside
 from tests.complaints import complains
 from tests.plugged import manifest
-from tests.test_service import CAPTIONS, start
+from tests.service.starting import CAPTIONS, start
 
 KINDS = ("a", "b", "a", "b", "a", "c")
 SIZES = ("large", "large", "small", "large", "large", "small")
