@@ -9,6 +9,7 @@ from typing import Any
 
 from langchain_core.language_models import BaseChatModel
 
+from agentclust import ictc
 from agentclust.cache import Answers
 from agentclust.captioners import Captioner
 from agentclust.config import make_config
@@ -19,6 +20,8 @@ from agentclust.progress import Reporter
 from agentclust.run.opening import create
 from agentclust.types import Dataset, Sample
 from agentclust.work import Work
+
+STEPS = (ictc.caption, ictc.label, ictc.name, ictc.assign)
 
 
 @contextmanager
@@ -39,6 +42,13 @@ def opened(
     ):
         llm = Asker(model or FakeModel(), config.llm, answers, Budget(config.max_calls))
         yield Work(run, run.samples(), llm, captioner, answers, Reporter(quiet=True))
+
+
+def through(work: Work, *steps: Any) -> dict[str, Any]:
+    """The assignments, once the run has gone through these steps, or through all."""
+    for step in steps or STEPS:
+        step(work)
+    return work.run.step_rows("assignments").known
 
 
 def captioned(*captions: str) -> list[Sample]:
