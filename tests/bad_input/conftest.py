@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.bad_input.ending import CAPTIONS
 from tests.plugged import manifest
+from tests.service.starting import CAPTIONS
 
 
 @pytest.fixture

@@ -7,13 +7,9 @@ import html
 import json
 
 from tests import outside
+from tests.service.starting import state
 
-CAPTIONS = ["a ball", "a cone", "a small ball", "a cone", "a ball", "a sofa"]
 SHAPE = ("--criterion", "shape", "--n-clusters", 2, "--llm", "fake")
-
-
-def state(folder):
-    return json.loads((folder / "run.json").read_text("utf-8"))
 
 
 def at(url, method="ictc", **settings):

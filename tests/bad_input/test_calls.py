@@ -7,8 +7,9 @@ import json
 import pytest
 
 from tests import outside
-from tests.bad_input.ending import CAPTIONS, SHAPE
+from tests.bad_input.ending import SHAPE
 from tests.plugged import manifest, pictures
+from tests.service.starting import CAPTIONS
 
 WRONG = {
     "no folder": (("photos",), "photos: "),

@@ -7,9 +7,10 @@ import json
 import pytest
 
 from tests import outside
-from tests.bad_input.ending import at, failed, fell_back, state
+from tests.bad_input.ending import at, failed, fell_back
 from tests.endpoint import as_fake
 from tests.models.stub_endpoint import Answer, Stub, failure
+from tests.service.starting import state
 
 
 def test_an_endpoint_that_refuses(folder):

@@ -6,10 +6,11 @@ import json
 import signal
 
 from tests import outside
-from tests.bad_input.ending import SHAPE, at, failed, fell_back, state
+from tests.bad_input.ending import SHAPE, at, failed, fell_back
 from tests.models.stub_endpoint import Answer, Stub
 from tests.outside import until
 from tests.plugged import noted
+from tests.service.starting import state
 
 WAITING = {"LATENCY": "600"}
 

@@ -6,7 +6,8 @@ import pytest
 
 from agentclust.sessions import Session
 from agentclust.work import Work
-from tests.sessions.talking import CAPTIONS, finish
+from tests.edits.groupings import CAPTIONS
+from tests.sessions.talking import finish
 from tests.steps import captioned, opened
 
 

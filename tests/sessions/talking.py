@@ -18,18 +18,6 @@ from agentclust.models.fake import FakeModel
 from agentclust.sessions import Session
 from agentclust.work import Work
 
-CAPTIONS = (
-    "a violin",  # id0
-    "a cello",
-    "a harp",
-    "a violin",
-    "a harp beside a cello",  # labelled cello
-    "a city outdoor",  # id5
-    "a wood outdoor",
-    "nobody knows outdoor",
-    "a screenshot with a violin",
-)
-
 
 class Listening(FakeModel):
     """A fake model that keeps what it was told."""

@@ -13,7 +13,8 @@ from agentclust.models.fake import FakeModel
 from agentclust.sessions import Session, understanding
 from agentclust.sessions.understanding import Known
 from agentclust.types import Call
-from tests.sessions.talking import CAPTIONS, answered_by, called, finish, state, table
+from tests.edits.groupings import CAPTIONS
+from tests.sessions.talking import answered_by, called, finish, state, table
 from tests.steps import captioned, opened
 
 
