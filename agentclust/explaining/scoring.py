@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from agentclust.clusterers import voting
 from agentclust.clusterers.centred import means_of
 from agentclust.clusterers.counting import Labels
 from agentclust.clusterers.saved import load
 from agentclust.embedders import Embedder, Vectors
 from agentclust.files.blocks import blocks
-from agentclust.ictc import focusing
 
 MOST = 20_000  # captions that discriminants are learned from
 
@@ -120,7 +120,7 @@ def _discriminants(vectors: Vectors, labels: Labels) -> Scorer | str:
     rows, own = np.asarray(vectors[known], dtype=np.float32), labels[known]
     if len(np.unique(own)) == len(own):
         return "no group has two members to learn from"
-    model = focusing.discriminants(rows, own)
+    model = voting.discriminants(rows, own)
     weights, bias = model.coef_, model.intercept_
     if len(model.classes_) == 2:  # scikit-learn keeps the difference alone
         weights, bias = np.vstack([-weights, weights]) / 2, np.hstack([-bias, bias]) / 2

@@ -13,22 +13,19 @@ Knows nothing of runs and models: arrays in, arrays out.
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 from sklearn.cluster import KMeans
-from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import RidgeCV
 from sklearn.metrics import adjusted_rand_score
 from threadpoolctl import threadpool_limits
 
-from agentclust.clusterers.centred import centers_of
-from agentclust.clusterers.consensus import Consensus, evidence, joined
+from agentclust.clusterers import voting
+from agentclust.clusterers.consensus import Consensus
 from agentclust.clusterers.counting import LOOKED_AT, Labels
 from agentclust.embedders import Vectors, normalized
 
@@ -36,10 +33,7 @@ PENALTIES = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0)  # of the ridge, for unit vectors
 TAUGHT = 2000  # labels that the ridge learns from at most: more change nothing
 WEIGHTS = (1.0, 2.0, None)  # of the predicted labels beside the captions; None: the labels alone
 REPEATS = 3  # clusterings of each kind: with fewer the seed tells
-PARTITIONS = 12  # runs of k-means behind each clustering
-TURNS = 2  # of moving rows to the nearest centre, and across borders
 TRUST = 8  # power of the agreement with the exemplars' labels by which a clustering votes
-TEMPERATURE = 0.15  # difference of two cosines where the nearer centre is e times as likely
 SURER = 1.4  # power of the probabilities by which kinds of labels are calibrated
 WORD_TEMPERATURE = 0.2  # the same of two words, see `by_words`
 
@@ -131,13 +125,9 @@ def partition(
     """Clusters of the focused embeddings.
 
     Several clusterings differ in what they see, the predicted labels with more or less weight or
-    the weighted words, and in how the accumulated evidence is cut, by average linkage or by
-    k-means, whose clusters are more equal in size. They vote (Dudoit and Fridlyand, Bioinformatics
-    19, 2003, BagClust1): clusters are matched to those of the clustering that agrees best with the
-    labels of the exemplars, and probabilities are averaged, each clustering weighted by that
-    agreement (adjusted Rand index). Discriminant analysis of the captions, with the covariance of
-    Ledoit and Wolf (2004), then moves what lies on the wrong side of a border (Ding and Li, ICML
-    2007, in two turns).
+    the weighted words, and in how the accumulated evidence is cut. They vote
+    (`agentclust.clusterers.voting`), each with the weight of its agreement with the labels of the
+    exemplars (adjusted Rand index). Linear discriminants of the captions then settle the borders.
 
     Args:
         found: The focused embeddings of n captions.
@@ -152,80 +142,23 @@ def partition(
     """
     views = [found.joined(w) for w in (WEIGHTS if found.told.any() else WEIGHTS[:1])]
     views += [] if words is None else [words]
-    tried = list(_candidates(views, k, taught, seed))
+    random = np.random.RandomState(seed)
+    some = np.union1d(taught, random.permutation(len(found.seen))[:LOOKED_AT])[: 2 * LOOKED_AT]
+    tried = [
+        each
+        for rows in REPEATS * views
+        for each in voting.clusterings(rows, k, some, voting.PARTITIONS, random)
+    ]
     agreed = [max(0.0, float(adjusted_rand_score(labels, c.argmax(1)[taught]))) for c in tried]
-    best = tried[int(np.argmax(agreed))]
     weights = np.array(agreed) ** TRUST + 1e-12
-    likely = np.zeros_like(best)
-    for weight, other in zip(weights / weights.sum(), tried, strict=True):
-        shared = best.T @ other
-        rows, columns = linear_sum_assignment(-shared)
-        likely[:, rows] += weight * other[:, columns]
-    clusters = likely.argmax(axis=1)
-    for _ in range(TURNS):
-        clusters = _discriminated(found.seen, clusters)
-    kept, numbered = np.unique(clusters, return_inverse=True)
-    return np.asarray(numbered), likely[:, kept]
+    clusters = voting.settled(found.seen, voting.voted(tried, weights, some, random))
+    return clusters, voting.shares(tried, weights, clusters)
 
 
 def surer(likely: NDArray[np.float64]) -> NDArray[np.float64]:
     """Probabilities of votes over kinds of labels, shape (n, k), calibrated, as they are modest."""
     shares = likely**SURER
     return np.asarray(shares / shares.sum(axis=1, keepdims=True))
-
-
-def _candidates(
-    views: Sequence[Vectors], k: int, taught: Labels, seed: int
-) -> Iterator[NDArray[np.float64]]:
-    """Clusterings of each view of the n captions, as probabilities, shape (n, k)."""
-    random = np.random.RandomState(seed)
-    some = np.union1d(taught, random.permutation(len(views[0]))[:LOOKED_AT])[: 2 * LOOKED_AT]
-    for rows in REPEATS * list(views):
-        runs = evidence(rows[some], (k, 2 * k), PARTITIONS, random)
-        for cut in (_by_tree, _by_kmeans):
-            centers = centers_of(rows[some], cut(runs, k, random))
-            for _ in range(TURNS):
-                centers = centers_of(rows, _numbered(np.argmax(rows @ centers.T, axis=1)))
-            cosines = np.full((len(rows), k), -np.inf)
-            cosines[:, : len(centers)] = rows @ centers.T
-            likely = np.exp((cosines - cosines.max(axis=1, keepdims=True)) / TEMPERATURE)
-            yield likely / likely.sum(axis=1, keepdims=True)
-
-
-def _discriminated(rows: Vectors, clusters: Labels) -> Labels:
-    """The cluster of each row by linear discriminants between the clusters as they are."""
-    if len(np.unique(clusters)) < 2:
-        return clusters
-    return np.asarray(discriminants(rows, clusters).predict(rows))
-
-
-def discriminants(rows: Vectors, clusters: Labels) -> LinearDiscriminantAnalysis:
-    """Linear discriminants between clusters, with the covariance of Ledoit and Wolf (2004).
-
-    Args:
-        rows: Shape (n, d).
-        clusters: Of each row, two or more and fewer than n, shape (n,).
-    """
-    model = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto")
-    with threadpool_limits(1), warnings.catch_warnings():
-        # a cluster of one adds nothing to the covariance
-        warnings.filterwarnings("ignore", "Only one sample available", UserWarning)
-        return model.fit(rows, clusters)
-
-
-def _numbered(clusters: Labels) -> Labels:
-    """Clusters numbered from 0 without gaps."""
-    return np.asarray(np.unique(clusters, return_inverse=True)[1])
-
-
-def _by_tree(runs: NDArray[np.float32], k: int, random: np.random.RandomState) -> Labels:
-    return joined(runs, [k])[0]
-
-
-def _by_kmeans(runs: NDArray[np.float32], k: int, random: np.random.RandomState) -> Labels:
-    k = min(k, len(np.unique(runs, axis=0)))
-    with threadpool_limits(1):
-        return np.asarray(KMeans(k, n_init=10, random_state=random).fit_predict(runs))
 
 
 def by_words(
