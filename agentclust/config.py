@@ -81,7 +81,9 @@ class RunConfig(_Settings):
     embeddings: AbsolutePath | None = Field(
         None, description="what `agentclust embed --out` made, instead of embedding"
     )
-    clusterer: str = Field("kmeans", description="agent: what a fallback clusters embeddings with")
+    clusterer: str = Field(
+        "consensus", description="agent: what a fallback clusters embeddings with"
+    )
     clusterer_settings: dict[str, bool | int | float | str | None] = Field(
         {}, description="of the method or the fallback, one by one: clusterer.beta=0.6"
     )

@@ -25,7 +25,7 @@ def test_defaults():
     assert (config.vlm.model, config.llm.model) == ("builtin", "fake")
     assert config.llm.temperature == 0
     assert (config.max_calls, config.max_tokens, config.max_seconds) == (None, None, None)
-    assert (config.embedder, config.clusterer, config.max_rounds) == (None, "kmeans", 4)
+    assert (config.embedder, config.clusterer, config.max_rounds) == (None, "consensus", 4)
 
 
 def test_a_config_is_frozen():

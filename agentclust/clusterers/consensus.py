@@ -24,7 +24,8 @@ class Consensus(Centred):
     them together (equation 2 there). That is cut by average linkage and by k-means, three times
     over, and these six clusterings vote (`agentclust.clusterers.voting`): each weighs exp(z), z its
     mean cosine of rows and centres, in standard deviations below the best. Linear discriminants
-    then settle the borders. Of more than 2,000 rows a random 2,000 decide where clusters lie.
+    then settle the borders. Of more than 2,000 rows a random 2,000 are clustered, and the others go
+    to the nearest centre.
 
     Args:
         n_clusters: How many; fewer are found where fewer rows differ. ``"auto"`` takes, of 2 to
@@ -79,14 +80,23 @@ class Consensus(Centred):
         if len(counts) > 1:
             yield from joined(evidence(some, UNSURE_OF, self.n_partitions, random), counts)
             return
+        labels = self._agreed(some, counts[0], random)
+        everywhere = np.argmax(rows @ centers_of(some, labels).T, axis=1)
+        everywhere[chosen] = labels
+        yield everywhere
+
+    def _agreed(self, rows: Rows, k: int, random: np.random.RandomState) -> Labels:
+        every = np.arange(len(rows))
         tried = [
             each
             for _ in range(REPEATS)
-            for each in clusterings(rows, counts[0], chosen, self.n_partitions, random)
+            for each in clusterings(rows, k, every, self.n_partitions, random)
         ]
         tight = np.array([_tightness(rows, each) for each in tried])
         weights = np.exp((tight - tight.max()) / (tight.std() + 1e-9))
-        yield settled(rows, voted(tried, weights, chosen, random))
+        # probabilities would tell little: how far cosines differ depends on the embedding
+        members = [np.eye(k, dtype=np.float32)[each.argmax(axis=1)] for each in tried]
+        return settled(rows, voted(members, weights, every, random))
 
 
 def _tightness(rows: Rows, likely: Shares) -> float:

@@ -34,7 +34,7 @@ TAUGHT = 2000  # labels that the ridge learns from at most: more change nothing
 WEIGHTS = (1.0, 2.0, None)  # of the predicted labels beside the captions; None: the labels alone
 REPEATS = 3  # clusterings of each kind: with fewer the seed tells
 TRUST = 8  # power of the agreement with the exemplars' labels by which a clustering votes
-SURER = 1.4  # power of the probabilities by which kinds of labels are calibrated
+SURER = 1.3  # power of the probabilities by which kinds of labels are calibrated
 WORD_TEMPERATURE = 0.2  # the same of two words, see `by_words`
 
 

@@ -129,7 +129,7 @@ def test_captions_that_say_nothing_about_the_criterion_fall_back(tmp_path):
     with opened(tmp_path, mute, Guessing(script=("x",)), embedder="tfidf") as work:
         agent.drive(work)
         assert complete(work)
-        assert work.run.about()["by"] == "kmeans"
+        assert work.run.about()["by"] == "consensus"
         assert "say nothing about 'shape'" in work.run.state["fallbacks"][0]
 
 
@@ -204,7 +204,7 @@ def test_captions_that_are_all_empty_fall_back_to_the_images(photos, tmp_path):
         }
     )
     found = service.start([config], tmp_path / "run", reporter=Reporter(quiet=True))[0]
-    assert found.method == "kmeans"
+    assert found.method == "consensus"
     assert (found.labels_ >= 0).all()
     shown = pages.show(tmp_path / "run")
     assert "empty" in shown["fallbacks"][0]
@@ -222,7 +222,7 @@ def test_what_the_captioner_cannot_see_is_not_asked_of_its_captions(photos, tmp_
         {"dataset": str(photos), "criterion": "kind of texture", "n_clusters": 2, "llm": "fake"}
     )
     found = service.start([config], tmp_path / "run", reporter=Reporter(quiet=True))[0]
-    assert found.method == "kmeans"
+    assert found.method == "consensus"
     shown = pages.show(tmp_path / "run")
     assert shown["fallbacks"][0].startswith("the captioner builtin cannot see texture; fell back")
     assert "images" in shown["fallbacks"][0]
