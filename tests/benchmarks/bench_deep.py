@@ -17,7 +17,7 @@ import argparse
 import csv
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -44,6 +44,20 @@ def vectors(folder: Path, files: list[str], embedder: str) -> np.ndarray:
     found = embed_cached(load_embedder(embedder), keys, paths, answers)
     answers.close()
     return found
+
+
+def image_sets(
+    folder: Path, embedder: str = "efficientnet", only: Collection[str] = ()
+) -> Iterator[tuple[str, np.ndarray, dict[str, list[str]]]]:
+    """The name of each set (or of those in `only`), its vectors, and its labels by axis."""
+    for table in sorted(folder.glob("*.csv")):
+        if only and table.stem not in only:
+            continue
+        with table.open(encoding="utf-8", newline="") as stream:
+            rows = list(csv.DictReader(stream))
+        found = vectors(table.with_suffix(""), [row["file"] for row in rows], embedder)
+        axes = [axis for axis in rows[0] if axis not in ("id", "file")]
+        yield table.stem, found, {axis: [row[axis] for row in rows] for axis in axes}
 
 
 def compared(X: np.ndarray, truth: list[str], seeds: int) -> dict[str, dict]:

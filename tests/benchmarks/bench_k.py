@@ -33,7 +33,7 @@ from agentclust.clusterers.counting import looked_at
 from agentclust.clusterers.flattening import flattened
 from agentclust.clusterers.kmeans import KMeans
 from agentclust.embedders import load_embedder
-from tests.benchmarks.bench_deep import vectors
+from tests.benchmarks.bench_deep import image_sets
 
 MOST = 30
 BLOBS, MANY = 20, 12
@@ -70,12 +70,8 @@ def _drawn(
 def sets(options: argparse.Namespace) -> Iterator[Set]:
     digits = load_digits()
     yield "digits", digits.data, {"digit": [str(t) for t in digits.target]}
-    for table in sorted(options.images.glob("*.csv")) if options.images else ():
-        with table.open(encoding="utf-8", newline="") as stream:
-            rows = list(csv.DictReader(stream))
-        found = vectors(table.with_suffix(""), [row["file"] for row in rows], "efficientnet")
-        axes = [axis for axis in rows[0] if axis not in ("id", "file")]
-        yield table.stem, found, {axis: [row[axis] for row in rows] for axis in axes}
+    if options.images:
+        yield from image_sets(options.images)
     for file in sorted(options.captions.glob("*/labels.csv")) if options.captions else ():
         with file.open(encoding="utf-8", newline="") as stream:
             truth = {row["id"]: row["label"] for row in csv.DictReader(stream)}
