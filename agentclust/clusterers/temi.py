@@ -112,6 +112,8 @@ class TEMI(Trained):
         warmup: Epochs in which the learning rate rises.
         batch_size: Rows of a step, each with one partner.
         n_components: Share of the variance whose principal directions the heads see.
+        standardize: Whether all dimensions of X are made to vary alike first, as with the authors'
+            ``--embed_norm``; else the larger ones decide.
         patience: Epochs between two looks at the clusters.
         tolerance: Training ends where at most this share of the rows changed between two looks.
         compare: Whether to compare with k-means, for `doubts_`.
@@ -153,6 +155,7 @@ class TEMI(Trained):
         warmup: int = 10,
         batch_size: int = 256,
         n_components: float = 0.9,
+        standardize: bool = False,
         patience: int = 20,
         tolerance: float = 0.001,
         compare: bool = True,
@@ -173,6 +176,7 @@ class TEMI(Trained):
         self.warmup = warmup
         self.batch_size = batch_size
         self.n_components = n_components
+        self.standardize = standardize
         self.patience = patience
         self.tolerance = tolerance
         self.compare = compare

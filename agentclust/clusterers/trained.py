@@ -45,6 +45,7 @@ from agentclust.networks.threads import one_thread
 
 WEIGHT_DECAY = 1e-4
 REFERENCE = 256  # batch size that a learning rate is given for
+LEAST_SPREAD = 0.01  # of the root mean square over the dimensions: below it is rounding
 
 Rows = NDArray[np.float32]
 
@@ -61,6 +62,7 @@ class Trained(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     n_clusters: int | Literal["auto"]
     n_neighbors: int
     n_components: float
+    standardize: bool = False
     learning_rate: float | Literal["auto"]
     epochs: int
     warmup: int
@@ -195,18 +197,23 @@ class Trained(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     def _prepare(self, rows: Rows) -> None:
         """Learn the principal directions that keep `n_components` of the variance.
 
-        Weights drawn alike in all directions do not mind the turn, and a smaller first layer
-        costs less. The mean square of the rows becomes 1 a dimension of X, for which the spread of
-        fresh weights is made.
+        With `standardize` they are those of dimensions that all vary alike. Weights drawn alike in
+        all directions do not mind the turn, and a smaller first layer costs less. The mean square
+        of the rows becomes 1 a dimension of X, for which the spread of fresh weights is made.
         """
         self.mean_ = rows.mean(axis=0)
         centred = (rows - self.mean_).astype(np.float64)
+        scales = np.ones(rows.shape[1])
+        if self.standardize:
+            scales = np.sqrt((centred**2).mean(axis=0))
+            scales = np.maximum(scales, LEAST_SPREAD * np.sqrt((scales**2).mean()))
+            centred /= scales
         spread, directions = np.linalg.eigh(centred.T @ centred / len(rows))
         spread, directions = np.clip(spread[::-1], 0, None), directions[:, ::-1].T
         shares = np.cumsum(spread) / spread.sum()
         n_kept = min(int(np.searchsorted(shares, self.n_components)) + 1, len(spread))
         scale = np.sqrt(len(spread) / spread[:n_kept].sum())
-        self.components_ = np.ascontiguousarray(directions[:n_kept] * scale, dtype=np.float32)
+        self.components_ = (directions[:n_kept] * scale / scales).astype(np.float32)
 
     def _inner(self, rows: Rows) -> torch.Tensor:
         """Rows as the heads see them, shape (n, components)."""

@@ -6,10 +6,9 @@ FOLDER is that of bench_deep.py, CHECKOUT the repository HHU-MMBS/TEMI-official-
 `train_main.py` runs as from its command line, with its own neighbours, batches, heads, loss and
 choice of a head, but on the CPU and in this process; libraries of images that are not installed, of
 which vectors need nothing, are stood in for. Both sides have one thread, never stop early, and take
-the teacher of the head of the least loss after the last epoch. The authors' code sees each
-dimension with mean 0 and deviation 1 (its ``--embed_norm``), or with ``--raw`` the vectors as they
-are. Times are medians over the epochs, in seconds of the processor; ± is the standard error of a
-mean. Settings are the defaults of `TEMI`, but for the epochs.
+the teacher of the head of the least loss after the last epoch. With ``--embed-norm`` both make the
+dimensions of the vectors vary alike first. Settings are the defaults of `TEMI`, but for the epochs.
+Times are medians over the epochs, in seconds of the processor; ± is the standard error of a mean.
 """
 
 from __future__ import annotations
@@ -64,10 +63,10 @@ def authors_code(checkout: Path) -> Any:
     return importlib.import_module("train_main")
 
 
-def theirs(code: Any, X: np.ndarray, model: TEMI, raw: bool) -> Outcome:
+def theirs(code: Any, X: np.ndarray, model: TEMI) -> Outcome:
     """What the authors' code makes of the vectors with the settings of a model."""
     X, near, plan = torch.from_numpy(X), model.n_neighbors, paced(model, len(X), model.momentum)
-    switches = ["--precomputed", "--disable_ddp", *([] if raw else ["--embed_norm"])]
+    switches = ["--precomputed", "--disable_ddp", *["--embed_norm"] * model.standardize]
     settings = as_they_are_called(model, plan, X.shape[1])
     words = [word for name, value in settings.items() for word in (f"--{name}", str(value))]
     taken, models, epoch = [], [], code.train_one_epoch
@@ -152,11 +151,12 @@ def rows(name: str, X: np.ndarray, truth: list[str], options: argparse.Namespace
             hidden=options.hidden,
             bottleneck=options.bottleneck,
             epochs=options.epochs,
+            standardize=options.embed_norm,
             patience=options.epochs + 1,
             compare=False,
             random_state=seed,
         )
-        both = theirs(options.code, X, model, options.raw), ours(X, model)
+        both = theirs(options.code, X, model), ours(X, model)
         scores.append([metrics.external(truth, labels).acc for labels, _ in both])
         times.append([seconds for _, seconds in both])
         yield row(name, str(seed), [f"{acc:.3f}" for acc in scores[-1]], times[-1], "")
@@ -186,7 +186,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=60)
     parser.add_argument("--hidden", type=int, default=TEMI().hidden)
     parser.add_argument("--bottleneck", type=int, default=TEMI().bottleneck)
-    parser.add_argument("--raw", action="store_true")
+    parser.add_argument("--embed-norm", action="store_true")
     options = parser.parse_args()
     torch.set_num_threads(1)
     os.environ["OMP_NUM_THREADS"] = "1"
