@@ -1,3 +1,6 @@
+import os
+import subprocess
+
 import pytest
 
 from agentclust import cache
@@ -27,3 +30,20 @@ def photos(tmp_path):
     for number, colour in enumerate(("red", "red", "green", "green", "blue", "blue")):
         draw(folder / f"{number}.png", colour=colour)
     return folder
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """Makes a file system of so many KiB; skips where this user may mount none."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+
+    def make(size):
+        mount = ("mount", "-t", "tmpfs", "-o", f"size={size}k", "tmpfs", str(disk))
+        if os.geteuid() or subprocess.run(mount, capture_output=True).returncode:
+            pytest.skip("this user may not mount a small disk")
+        return disk
+
+    yield make
+    if disk.is_mount():
+        subprocess.run(("umount", "--lazy", str(disk)), check=True)

@@ -1,5 +1,4 @@
 import hashlib
-import os
 import resource
 import signal
 import sqlite3
@@ -192,18 +191,8 @@ def test_a_file_that_may_not_grow(tmp_path):
     assert list(stored(tmp_path / "answers.sqlite")) == ["a", "b"]
 
 
-@pytest.fixture
-def disk(tmp_path):
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ("mount", "-t", "tmpfs", "-o", "size=256k", "none", str(folder))
-    if os.geteuid() or subprocess.run(mount, capture_output=True).returncode:
-        pytest.skip("no small disk can be mounted here")
-    yield folder
-    subprocess.run(("umount", "--lazy", str(folder)), check=True)
-
-
-def test_a_full_disk(disk):
+def test_a_full_disk(small_disk):
+    disk = small_disk(256)
     answers = Answers(disk / "answers.sqlite")
     kept = 0
     with complains("answers.sqlite: cannot store an answer (", kind=DiskError):

@@ -1,7 +1,6 @@
 """Rows and JSON are written whole, whatever happens meanwhile."""
 
 import json
-import os
 import resource
 import signal
 import subprocess
@@ -199,21 +198,11 @@ def test_json_is_written_whole_or_not_at_all(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["run.json"]
 
 
-@pytest.fixture
-def small_disk(tmp_path):
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ("mount", "-t", "tmpfs", "-o", "size=64k", "none", str(folder))
-    if os.geteuid() or subprocess.run(mount, capture_output=True).returncode:
-        pytest.skip("no small disk can be mounted here")
-    yield folder
-    subprocess.run(("umount", "--lazy", str(folder)), check=True)
-
-
 def test_a_disk_that_fills_up_and_is_freed(small_disk):
-    ballast = small_disk / "ballast"
+    disk = small_disk(64)
+    ballast = disk / "ballast"
     ballast.write_bytes(bytes(40_000))
-    file = small_disk / "a.jsonl"
+    file = disk / "a.jsonl"
     rows = Rows(file)
     with complains("cannot be written (No space left on device)", kind=DiskError):
         for number in range(10_000):
@@ -221,8 +210,8 @@ def test_a_disk_that_fills_up_and_is_freed(small_disk):
     kept = len(rows.known)
     assert kept > 10
     with complains("cannot be written (No space left on device)", kind=DiskError):
-        write_json(small_disk / "run.json", {"text": "x" * 5000})
-    assert sorted(path.name for path in small_disk.iterdir()) == ["a.jsonl", "ballast"]
+        write_json(disk / "run.json", {"text": "x" * 5000})
+    assert sorted(path.name for path in disk.iterdir()) == ["a.jsonl", "ballast"]
     assert len(reopened(file)) == kept
     ballast.unlink()
     rows.append({"id": "more"})

@@ -3,34 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
-from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
 from tests import outside
 from tests.bad_input.ending import SHAPE
 from tests.plugged import manifest, noted
-
-
-@pytest.fixture
-def small_disk(tmp_path) -> Iterator[Callable[[int], Path]]:
-    """Makes a file system of so many KiB."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-
-    def make(size: int) -> Path:
-        mount = ("mount", "-t", "tmpfs", "-o", f"size={size}k", "tmpfs", disk)
-        if os.geteuid() or subprocess.run(mount, capture_output=True).returncode:
-            pytest.skip("this user may not mount a small disk")
-        return disk
-
-    yield make
-    if disk.is_mount():
-        subprocess.run(("umount", disk), check=True)
 
 
 @pytest.mark.parametrize(

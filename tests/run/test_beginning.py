@@ -1,8 +1,6 @@
 """How a run begins, and where none can be."""
 
 import json
-import os
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -93,15 +91,10 @@ def test_a_folder_that_was_taken_meanwhile(folder):
 
 
 @pytest.fixture
-def full_disk(tmp_path):
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ("mount", "-t", "tmpfs", "-o", "size=32k", "none", str(folder))
-    if os.geteuid() or subprocess.run(mount, capture_output=True).returncode:
-        pytest.skip("no small disk can be mounted here")
+def full_disk(small_disk):
+    folder = small_disk(32)
     (folder / "ballast").write_bytes(bytes(32 * 1024))
-    yield folder
-    subprocess.run(("umount", "--lazy", str(folder)), check=True)
+    return folder
 
 
 def test_a_full_disk(full_disk):
