@@ -1,4 +1,4 @@
-"""Which numbers the settings of a clusterer that is trained may be."""
+"""What the settings of a clusterer that is trained may be."""
 
 from __future__ import annotations
 
@@ -12,14 +12,20 @@ POSITIVE = {"beta", "temperature"}
 NOT_NEGATIVE = {"learning_rate", "entropy_weight", "warmup"}
 SHARES = {"n_components", "momentum", "threshold"}
 AUTO = {"learning_rate", "momentum"}  # which may also be "auto"
+SWITCHES = {"compare", "self_label", "standardize"}
 
 
 def check_ranges(settings: Mapping[str, Any]) -> None:
     """Look at each setting of `settings` that is known here.
 
     Raises:
-        InputError: One is no number, or out of its range.
+        InputError: One is no number, out of its range, or no switch.
     """
+    for name in sorted(SWITCHES & settings.keys()):
+        if not isinstance(settings[name], bool):
+            raise InputError(
+                f"{name}={settings[name]!r}", "is neither true nor false", "write one of them"
+            )
     kinds = (
         (WHOLE, "a whole number from 1", lambda v: isinstance(v, int) and v >= 1),
         (POSITIVE, "a number over 0", lambda v: v > 0),

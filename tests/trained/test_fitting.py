@@ -104,6 +104,7 @@ def test_duplicates_share_a_cluster(kind):
         ({"n_heads": 2.0}, "n_heads=2.0: is not a whole number"),
         ({"n_components": 1.5}, "n_components=1.5: is not a number from 0 to 1"),
         ({"learning_rate": "fast"}, "learning_rate='fast': is not a number from 0"),
+        ({"compare": "perhaps"}, "compare='perhaps': is neither true nor false; write one of them"),
         ({"batch_size": True}, "batch_size=True: is not a whole number"),
     ],
 )
