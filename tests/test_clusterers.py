@@ -14,6 +14,7 @@ from agentclust.clusterers.consensus import Consensus
 from agentclust.clusterers.counting import Curve, silhouettes
 from agentclust.clusterers.kmeans import KMeans
 from agentclust.clusterers.ward import Ward
+from agentclust.errors import MissingExtra
 from tests.complaints import complains
 
 EACH = pytest.mark.parametrize("kind", [KMeans, Ward, Consensus])
@@ -223,6 +224,18 @@ def test_a_class_of_others_is_given_what_it_takes(name, taken):
     known = found.get_params()
     assert {word: known[word] for word in ("n_clusters", "random_state") if word in known} == taken
     assert len(found.fit(bunches(3)[0]).labels_) == 90
+
+
+class Needy:
+    """A clusterer whose package is not installed."""
+
+    def __init__(self):
+        raise MissingExtra("needy", "sorting")
+
+
+def test_a_clusterer_that_says_what_it_lacks_is_heard():
+    with pytest.raises(MissingExtra, match="sorting"):
+        load_clusterer(f"{__name__}:Needy", 3)
 
 
 @pytest.mark.parametrize(

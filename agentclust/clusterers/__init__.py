@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from agentclust import plugins
-from agentclust.errors import InputError
+from agentclust.errors import AgentclustError, InputError
 
 OURS = ("checkpoint", "progress")  # what a run decides and no setting
 TODO = "name a class in the manner of sklearn.cluster"
@@ -54,6 +54,8 @@ def load_clusterer(
     try:
         known = {word: value for word, value in offered.items() if word in taken}
         clusterer = build(**{**known, **settings})
+    except AgentclustError:
+        raise  # it says itself what to do next
     except Exception as error:  # the code of others raises anything
         why = f"cannot be built ({type(error).__name__}: {error})"
         raise InputError(name, why, TODO) from error
