@@ -81,3 +81,25 @@ def test_the_consensus_leads_back_from_a_bad_start(seed):
     )
     voted = right(truth, Consensus(10, random_state=seed).fit(rows).labels_)
     assert voted > 0.97 > 0.93 > single
+
+
+def with_neighbours_and_strays(seed, k=6, n=600, width=24):
+    """Groups of which the last two are near each other, and rows that belong nowhere."""
+    random = np.random.default_rng(seed)
+    truth = np.arange(n) % k
+    centers = np.eye(width)[:k]
+    centers[-1] = 0.85 * centers[-2] + 0.53 * np.eye(width)[k]
+    rows = centers[truth] + random.normal(0, 0.1, (n, width))
+    strays = random.choice(n, n // 16, replace=False)
+    rows[strays] = random.normal(0, 1, (len(strays), width))
+    return normalized(rows.astype(np.float32)), truth, np.setdiff1d(np.arange(n), strays)
+
+
+def test_groups_near_each_other_stay_apart_where_some_rows_belong_nowhere():
+    for seed in range(3):
+        rows, truth, ordinary = with_neighbours_and_strays(seed)
+        random = np.random.RandomState(seed)
+        every = np.arange(len(rows))
+        tried = [c for _ in range(3) for c in voting.clusterings(rows, 6, every, 12, random)]
+        clusters = voting.voted(tried, np.ones(len(tried)), every, random)
+        assert right(truth[ordinary], clusters[ordinary]) > 0.97

@@ -32,6 +32,7 @@ Shares = NDArray[np.float32]
 PARTITIONS = 12  # runs of k-means behind each clustering
 TURNS = 2  # of moving rows to the nearest centre, and across borders
 TEMPERATURE = 0.15  # difference of two cosines where the nearer centre is e times as likely
+SHARPER = 3  # power of those probabilities that vote: modest ones blur groups that lie near
 RESTARTS = 10  # of the k-means that cuts the evidence, and twice as many of that which decides
 
 
@@ -104,6 +105,10 @@ def voted(
 ) -> Labels:
     """What the clusterings agree on: the cluster of each row, shape (n,).
 
+    Probabilities are raised to a power before they are compared. As they are, calibrated, rows of
+    two groups whose centres lie near each other look alike to every clustering, and rows that
+    belong nowhere would rather get a cluster of their own, at the price of joining the two.
+
     Args:
         tried: The clusterings, each of shape (n, k).
         weights: How much each counts, 0 or more.
@@ -115,7 +120,7 @@ def voted(
     def stacked(rows: Labels | slice) -> Shares:
         pairs = zip(roots, tried, strict=True)
         # between roots of probabilities the distance is Hellinger's
-        return np.hstack([root * np.sqrt(each[rows]) for root, each in pairs])
+        return np.hstack([root * np.sqrt(_sharper(each[rows])) for root, each in pairs])
 
     starts = range(0, len(tried[0]), BLOCK)
     model = _by_kmeans(stacked(some), tried[0].shape[1], 2 * RESTARTS, random)
@@ -172,6 +177,11 @@ def discriminants(rows: Rows, clusters: Labels) -> LinearDiscriminantAnalysis:
         # a cluster of one adds nothing to the covariance
         warnings.filterwarnings("ignore", "Only one sample available", UserWarning)
         return model.fit(rows, clusters)
+
+
+def _sharper(likely: Shares) -> Shares:
+    powers = likely**SHARPER
+    return np.asarray(powers / powers.sum(axis=1, keepdims=True), dtype=np.float32)
 
 
 def _numbered(clusters: Labels) -> Labels:
