@@ -96,6 +96,9 @@ class RunConfig(_Settings):
     vlm_answers: Literal["caption", "label"] = Field(
         "caption", description="a model that sees: describe each image, or name its label outright"
     )
+    captioned: Literal["all"] | Annotated[int, Field(ge=2)] = Field(
+        "all", description="images looked at; the others go where their nearest neighbours went"
+    )
     exemplars: Literal["auto", "all"] | Annotated[int, Field(ge=2)] = Field(
         "auto", description="captions the language model is asked about; the rest by likeness"
     )

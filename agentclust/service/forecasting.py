@@ -12,6 +12,7 @@ from agentclust import datasets, plugins
 from agentclust.datasets.labels import read_labels
 from agentclust.errors import AgentclustError
 from agentclust.models import in_process
+from agentclust.partial import looked_at
 from agentclust.service.estimate import Estimate, estimate
 from agentclust.service.grid import Cell
 from agentclust.service.running import METHODS
@@ -105,7 +106,7 @@ def forecast(every: Sequence[Cell], shelf: Shelf, rows: Sequence[Row] = ()) -> l
         once = sees and (captions not in captioned or not config.cache)
         captioned.add(captions)
         asks = config.method in METHODS
-        cost = estimate(config, dataset.samples, once) if asks else None
+        cost = estimate(config, looked_at(config, dataset.samples), once) if asks else None
         planned.append(Planned(cell, len(dataset), cost, _seconds(cell, len(dataset), cost, rows)))
     return planned
 
