@@ -11,12 +11,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from sklearn.neighbors import KNeighborsClassifier
 
 from agentclust import embedded
 from agentclust.config import RunConfig
 from agentclust.embedders import default_embedder
 from agentclust.errors import InputError
 from agentclust.ictc import assignment, embedding
+from agentclust.ictc.embedding import Embedded
 from agentclust.types import Sample
 from agentclust.work import Work
 
@@ -70,5 +72,24 @@ def place_others(work: Work, part: Work) -> None:
                 rows.append(assignment(sample.id, -1, names, 0.0, "", reason))
         return
     name = "" if embedding.wanted(work) == "image" else default_embedder("image")
-    _, by = embedded.fill(work, embedding.embed(work, "image", name), names)
-    work.run.note(f"{looked}; the others were placed by {by}")
+    found = embedding.embed(work, "image", name)
+    told = _told(work, part, found)
+    _, by = embedded.fill(work, found, names)
+    work.run.note(
+        f"{looked}; the others were placed by {by}, "
+        f"which tell the group of {told:.0%} of those that were looked at"
+    )
+
+
+def _told(work: Work, part: Work, found: Embedded) -> float:
+    """Share of the samples looked at whose nearest others have their group: no true label in it."""
+    rows = work.run.step_rows("assignments").known
+    places = {s.id: index for index, s in enumerate(found.samples)}
+    known = [s.id for s in part.samples if s.id in places and rows[s.id]["cluster"] >= 0]
+    if len(known) < 2:
+        return 0.0
+    groups = np.array([rows[i]["cluster"] for i in known])
+    model = KNeighborsClassifier(min(embedded.NEIGHBOURS, len(known) - 1), weights="distance")
+    model.fit(found.vectors[[places[i] for i in known]], groups)
+    shares = model.predict_proba(None)  # of each by the others
+    return float((model.classes_[shares.argmax(axis=1)] == groups).mean())

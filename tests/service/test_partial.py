@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from collections import Counter
 
+import numpy as np
 import pytest
 
 from agentclust import embedded, service
 from agentclust.config import make_config
+from agentclust.embedders import normalized
 from agentclust.errors import InputError
-from agentclust.ictc import assignment
+from agentclust.ictc import assignment, embedding
 from agentclust.metrics import external
 from agentclust.partial import looked_at, part_of, place_others
 from agentclust.types import Sample
@@ -41,17 +43,32 @@ def rows_of(folder):
     return [json.loads(line) for line in file.read_text("utf-8").splitlines()]
 
 
+def looked_at_note(folder):
+    """The note of a run, and the percentage in it."""
+    [note] = [note for note in state(folder)["notes"] if "looked at" in note]
+    return note, int(note.partition("the group of ")[2].partition("%")[0])
+
+
 @pytest.mark.parametrize("method", ["agent", "ictc"])
 def test_a_part_is_captioned_and_the_others_follow(colours, tmp_path, asked, method):
     found = part(colours, tmp_path / "run", method=method)
     assert sum("captioned" in row for row in noted(asked)) == 12
     assert right(found) > 0.9
     assert Counter(row["by"] for row in rows_of(tmp_path / "run"))["embedding"] == 48
-    [told] = [note for note in state(tmp_path / "run")["notes"] if "looked at" in note]
-    assert told == (
+    note, told = looked_at_note(tmp_path / "run")
+    assert note.startswith(
         "12 of 60 images were looked at; the others were placed by their nearest neighbours "
-        "among efficientnet embeddings of images"
+        "among efficientnet embeddings of images, which tell the group of "
     )
+    assert told > 80
+
+
+def test_embeddings_that_tell_nothing_are_said_to(colours, tmp_path, monkeypatch):
+    drawn = np.random.default_rng(0).normal(size=(60, 8)).astype(np.float32)
+    monkeypatch.setattr(embedding, "of_images", lambda *_: normalized(drawn))
+    found = part(colours, tmp_path / "run")
+    assert looked_at_note(tmp_path / "run")[1] < 70
+    assert right(found) < 0.8
 
 
 def test_who_is_killed_before_the_others_are_placed_goes_on_there(
