@@ -9,7 +9,7 @@ root:
 
 The first makes a folder a set, with captions.jsonl and labels.csv, and prints GPT-4's score on the
 very samples; answers outside its list count as wrong. CAPTIONS are the folders of the other table,
-whose samples are left out. At most 2,000 are drawn.
+whose samples are left out; of more than --most, so many are drawn.
 """
 
 from __future__ import annotations
@@ -27,7 +27,6 @@ import numpy as np
 
 from agentclust import metrics
 
-MOST = 2000
 SOURCES = {
     "cifar10": "cifar10/gpt4/llava",
     "cifar100-20": "cifar100/gpt4/llava",
@@ -35,7 +34,6 @@ SOURCES = {
     "stl10": "stl10/gpt4/llava",
     "ppmi-instrument2": "ppmi/gpt4/llava/instrument_2_classes",
 }
-WHOLE = ("ppmi-instrument7", "ppmi-instrument2")  # few enough to take all that are left
 LABEL = re.compile(r".*/\d+_(.*)\.\w+")  # the true label, in the name of an image
 ANSWER = re.compile(r"Image file-(\S.*?)\s*;?\s*Answer:\s*([^\n]*?)(?=Image file-|\n|$)")
 Row = tuple[str, str, str]  # the caption, the true label, GPT-4's answer
@@ -103,13 +101,14 @@ def main() -> None:
     parser.add_argument("checkout", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--without", type=Path, default=Path("nowhere"), metavar="CAPTIONS")
+    parser.add_argument("--most", type=int, default=2000, help="samples of a set")
     args = parser.parse_args()
     order = random.Random(1)
     for name, source in SOURCES.items():
         rows = without(rows_of(args.checkout, source), args.without / name)
-        if name not in WHOLE:
+        if len(rows) > args.most:
             order.shuffle(rows)
-            rows = rows[:MOST]
+            rows = rows[: args.most]
         write(args.out / name, rows)
         print(f"{name}: {len(rows)} captions, GPT-4 {score(rows):.3f}", flush=True)
 
