@@ -11,7 +11,7 @@ The map, from the top down. Imports run downward only; pyproject.toml has the or
     tools/              the agent's tools, one a file
     edits/              what a person changes in a result
     attempts/           other names over the same labels; judging attempts without true labels
-    partial.py          a part of the images is looked at, the others follow by likeness
+    captioned.py        a part of the images is looked at, the others follow by likeness
     embedded.py         groups out of embeddings alone, named afterwards
     tuning/             a network that learns from the groups found with it
     ictc/               caption, label, name, assign; asking little; the published procedure

@@ -10,7 +10,7 @@ from agentclust import plugins
 from agentclust.errors import AgentclustError, InputError
 
 OURS = ("checkpoint", "progress")  # what a run decides and no setting
-TODO = "name a class in the manner of sklearn.cluster"
+NEXT_STEP = "name a class in the manner of sklearn.cluster"
 
 
 def load_clusterer(
@@ -58,9 +58,9 @@ def load_clusterer(
         raise  # it says itself what to do next
     except Exception as error:  # the code of others raises anything
         why = f"cannot be built ({type(error).__name__}: {error})"
-        raise InputError(name, why, TODO) from error
+        raise InputError(name, why, NEXT_STEP) from error
     if not (hasattr(clusterer, "fit") and hasattr(clusterer, "get_params")):
-        raise InputError(name, f"is a {type(clusterer).__name__}, no clusterer", TODO)
+        raise InputError(name, f"is a {type(clusterer).__name__}, no clusterer", NEXT_STEP)
     if hasattr(clusterer, "check_settings"):
         clusterer.check_settings()
     return clusterer
@@ -84,4 +84,4 @@ def _parameters(name: str, build: Any) -> Mapping[str, inspect.Parameter]:
     try:
         return inspect.signature(build).parameters
     except (TypeError, ValueError) as error:
-        raise InputError(name, f"cannot be built ({error})", TODO) from error
+        raise InputError(name, f"cannot be built ({error})", NEXT_STEP) from error

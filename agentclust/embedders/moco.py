@@ -29,7 +29,7 @@ HEADS = 12  # of ViT-S, too, which elsewhere has 6
 EDGE = 224  # pixels that ResNet-50 sees
 CROP = 224 / 256  # of the shorter side
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-TODO = "give a file of its authors, such as vit-s-300ep.pth.tar or r-50-1000ep.pth.tar"
+NEXT_STEP = "give a file of its authors, such as vit-s-300ep.pth.tar or r-50-1000ep.pth.tar"
 
 VIT = {  # their names of weights, as patterns, and those of transformers
     r"cls_token": "embeddings.cls_token",
@@ -64,7 +64,7 @@ def build(path: str) -> TransformersImages:
     """
     name, file = f"moco-v3:{path}", Path(path).expanduser()
     if not file.is_file():
-        raise InputError(name, "there is no such file", TODO)
+        raise InputError(name, "there is no such file", NEXT_STEP)
     with file.open("rb") as stream:
         sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
     with loading(name, "PyTorch"), out_of_memory(name, LESS):
@@ -74,7 +74,7 @@ def build(path: str) -> TransformersImages:
             model, edge = _resnet(weights) if convolutional else _vit(weights)
         except (KeyError, ValueError) as error:
             said = f"lacks {error}" if isinstance(error, KeyError) else first_line(error)
-            raise InputError(name, f"is no network of MoCo v3 ({said})", TODO) from None
+            raise InputError(name, f"is no network of MoCo v3 ({said})", NEXT_STEP) from None
         processor = hf.CLIPImageProcessorPil(
             size={"shortest_edge": round(edge / CROP)},
             crop_size={"height": edge, "width": edge},
@@ -90,7 +90,7 @@ def _encoder(name: str, held: Any) -> Weights:
     """The weights of the trained encoder, by the names of its own network."""
     state = held.get("state_dict") if isinstance(held, dict) else None
     if not isinstance(state, dict) or not all(torch.is_tensor(value) for value in state.values()):
-        raise InputError(name, "holds no `state_dict` of weights", TODO)
+        raise InputError(name, "holds no `state_dict` of weights", NEXT_STEP)
     state = {key.removeprefix("module."): value for key, value in state.items()}
     trained = "base_encoder."
     if any(key.startswith(trained) for key in state):

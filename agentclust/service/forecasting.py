@@ -9,10 +9,10 @@ from statistics import fmean
 from typing import Any
 
 from agentclust import datasets, plugins
+from agentclust.captioned import looked_at
 from agentclust.datasets.labels import read_labels
 from agentclust.errors import AgentclustError
 from agentclust.models import in_process
-from agentclust.partial import looked_at
 from agentclust.service.estimate import Estimate, estimate
 from agentclust.service.grid import Cell
 from agentclust.service.running import METHODS

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from langchain_core.language_models import BaseChatModel
 
-from agentclust import agent, datasets, edits, embedded, ictc, partial, plugins, prompts
+from agentclust import agent, captioned, datasets, edits, embedded, ictc, plugins, prompts
 from agentclust.clusterers import load_clusterer, needs_a_number
 from agentclust.config import RunConfig, make_config
 from agentclust.engines import Place, opened
@@ -96,7 +96,7 @@ def _start(
         _, eyes = models.load(config, dataset.samples)
         if config.method in METHODS:
             sees = isinstance(eyes, BaseChatModel | Answerer)
-            part = partial.looked_at(config, dataset.samples)
+            part = captioned.looked_at(config, dataset.samples)
             reporter.say(f"{config.criterion}: {estimate(config, part, sees)}")
     reporter.say(f"run directory: {os.path.commonpath(folders)}")
     with ExitStack() as open_runs:
@@ -182,7 +182,11 @@ def assign(
 def _check(configs: Sequence[RunConfig]) -> None:
     for config in configs:
         _check_clusterer(config)
-        partial.check(config)
+        if config.captioned != "all" and config.method not in METHODS:
+            why = f"is a part for IC|TC, and --method {config.method} takes all images"
+            todo = "leave the setting out, or take --method agent"
+            raise InputError(f"captioned={config.captioned}", why, todo)
+        captioned.check(config)
         if config.mode == "paper" and config.n_clusters == "auto":
             raise InputError("n_clusters=auto", "mode=paper needs a number", "pass --n-clusters K")
         embedding.given_store(config)
@@ -237,9 +241,9 @@ def _cluster(work: Work) -> None:
     if run.state.get("groups_of"):
         newcomers.place(work)
     elif config.method in METHODS:
-        part = partial.part_of(work)
+        part = captioned.part_of(work)
         (agent.drive if config.method == "agent" else agent.in_fixed_order)(part)
-        partial.place_others(work, part)
+        captioned.place_others(work, part)
     else:
         of = embedding.wanted(work)
         if of == "text":

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from agentclust import embedded, service
+from agentclust.captioned import looked_at, part_of, place_others
 from agentclust.config import make_config
 from agentclust.embedders import normalized
 from agentclust.errors import InputError
 from agentclust.ictc import assignment, embedding
 from agentclust.metrics import external
-from agentclust.partial import looked_at, part_of, place_others
 from agentclust.types import Sample
 from tests.plugged import noted, pictures
 from tests.service.starting import COLOURS, start, state
@@ -120,3 +120,5 @@ def test_captions_that_are_given_count_and_are_all_used():
 def test_a_part_that_cannot_hold_the_clusters_is_refused(colours, tmp_path):
     with pytest.raises(InputError, match="captioned=2: is fewer than 3 clusters"):
         part(colours, tmp_path / "run", captioned=2)
+    with pytest.raises(InputError, match="--method kmeans takes all images; leave"):
+        part(colours, tmp_path / "run", method="kmeans")
